@@ -1,0 +1,91 @@
+"""The seam of the agent: a question with its history in, a stream of text, notes and one ending out.
+
+Implementations (`claude`, `demo`, and the instant one of the tests) pass one kit, tests/contracts/test_agent.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from server.protocol import Usage
+
+
+class Said(Struct, frozen=True):
+    """One person's message; `user` was fixed by the server."""
+
+    user: str
+    content: str
+
+
+class Exchange(Struct, frozen=True):
+    """What was asked and what came of it. `ending` is the durable event's type; an `interrupted` or failed
+    answer is kept with what came before (`answer` may be empty)."""
+
+    asked: tuple[Said, ...]
+    answer: str
+    ending: Literal["done", "interrupted", "error"]
+
+
+class Question(Struct, frozen=True):
+    """One run: `history` oldest first since the last clear, `asked` what is to be answered now, in order."""
+
+    room: str
+    run: str
+    history: Sequence[Exchange]
+    asked: tuple[Said, ...]
+
+
+class Text(Struct, frozen=True):
+    """The next piece of the answer, raw as the model wrote it, but without lone surrogates."""
+
+    content: str
+
+
+class Note(Struct, frozen=True):
+    """What the agent is doing besides writing ("searching the web", "overloaded, trying again in 4 s")."""
+
+    content: str
+
+
+class Finished(Struct, frozen=True):
+    """The last item of every stream that ends well."""
+
+    stop_reason: str
+    usage: Usage
+
+
+class Cost(Struct, frozen=True):
+    """An amount of the server's budget."""
+
+    tokens: int
+    microdollars: int
+
+
+class Agent(Protocol):
+    """Answers questions. One object serves all rooms at once."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model(self) -> str: ...
+
+    def answer(self, question: Question) -> AsyncIterator[Text | Note | Finished]:
+        """Stream one answer. Raises errors.AgentTrouble when it fails, also after some text came. When the asyncio task
+        that iterates is cancelled, the provider's connection is closed before CancelledError leaves."""
+        ...
+
+    def most(self, question: Question) -> Cost:
+        """An upper bound of what answering may cost, to be reserved before the run."""
+        ...
+
+    def cost(self, usage: Usage) -> Cost:
+        """What an answer did cost."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...

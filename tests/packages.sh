@@ -1,0 +1,22 @@
+#!/bin/sh
+# Installs the Debian packages that the tests use, where that is possible; says which are missing elsewhere.
+WANTED="tmux strace espeak-ng pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 sox fonts-dejavu-core nodejs npm"
+missing=""
+for package in $WANTED; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+if ! command -v apt-get >/dev/null 2>&1; then
+  echo "No apt-get here; the tests want the counterparts of:$missing" >&2
+  exit 0
+fi
+as_root=""
+if [ "$(id -u)" != 0 ]; then
+  command -v sudo >/dev/null 2>&1 || { echo "Please install as root: apt-get install$missing" >&2; exit 0; }
+  as_root="sudo -n"
+fi
+$as_root apt-get update -qq || true
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null ||
+  echo "Could not install:$missing" >&2
+exit 0
