@@ -1,6 +1,8 @@
 #!/bin/sh
 # Installs the Debian packages that the tests use, where that is possible; says which are missing elsewhere.
-WANTED="tmux strace espeak-ng pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 sox fonts-dejavu-core nodejs npm"
+WANTED="tmux strace espeak-ng pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 sox fonts-dejavu-core"
+# A Node.js that came another way conflicts with Debian's npm.
+command -v npm >/dev/null 2>&1 || WANTED="$WANTED nodejs npm"
 missing=""
 for package in $WANTED; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
