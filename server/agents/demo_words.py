@@ -104,7 +104,10 @@ def _speakers(said: tuple[Said, ...] | list[Said]) -> list[str]:
 
 def _who(question: Question) -> str:
     heard = _speakers([said for exchange in question.history for said in exchange.asked] + list(question.asked))
-    return f"In the room **{question.room}** I have heard {_names(heard)}. Members who have said nothing yet are in the side panel (F3)."
+    return (
+        f"In the room **{question.room}** I have heard {_names(heard)}. "
+        "Members who have said nothing yet are in the side panel (F3)."
+    )
 
 
 def _earlier(question: Question) -> str:
