@@ -324,9 +324,12 @@ data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":
 
 
 def _warm_up() -> None:
-    """Read one answer that never left the process: what the SDK builds on first use, 80 ms, is then there."""
+    """Read one answer that never leaves the process: what the SDK makes on first use, 80 ms, is then there."""
     import anthropic
+    import anyio
     import httpx2
+
+    anyio.run(anyio.sleep, 0)  # in this thread's own loop; it imports the part for asyncio
 
     def handler(_: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=_WARM_UP)
