@@ -36,15 +36,24 @@ log = logging.getLogger("server.app")
 IDLE_LOOK_S = 1.0
 
 
-async def run(settings: ServerSettings, socket_path: Path | None, *, on_ready: Callable[[str], None]) -> None:
+async def run(
+    settings: ServerSettings,
+    socket_path: Path | None,
+    *,
+    on_ready: Callable[[str], None],
+    agent: Agent | None = None,
+    on_point: Callable[[str], None] | None = None,
+) -> None:
     """Serve until told to stop. `on_ready` gets the address once it listens.
+
+    Tests and the bench bring an `agent` of their own, and are told the store's crash points by `on_point`.
 
     Raises ConfigTrouble, StoreUnusable and datadir.DataDirTaken before anything listens.
     """
     check(settings, socket_path)
     with DataDir(settings.data_path) as data_dir:
-        store = await open_sqlite(data_dir.path / "rooms.db")
-        agent = make_agent(settings, os.environ)
+        store = await open_sqlite(data_dir.path / "rooms.db", on_point)
+        agent = agent or make_agent(settings, os.environ)
         try:
             today = day_of(time.time())
             budget = Budget(_limit(settings), today, *await store.spent(today))

@@ -30,9 +30,7 @@ BUSY_TIMEOUT_MS: Final = 5000
 LAST_TEXT: Final = 200
 CHECKPOINT_PAGES: Final = 4000
 
-FULL: Final = StoreTrouble(
-    "storage_full", "The server's disk is full; send it again when there is space."
-)
+FULL: Final = StoreTrouble("storage_full", "The server's disk is full; send it again when there is space.")
 FAILED: Final = StoreTrouble("internal", "The server could not write to its database; its log says why. Try again.")
 
 
