@@ -22,7 +22,8 @@ from server.errors import StoreTrouble
 from server.protocol import Close, encode
 from server.runtime.hub import Hub
 from server.runtime.outlet import Outlet, frame
-from server.runtime.room_runner import RoomRunner, refusal
+from server.runtime.room_runner import RoomRunner
+from server.runtime.views import refusal
 
 log = logging.getLogger("server.gateway")
 

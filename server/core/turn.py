@@ -48,7 +48,6 @@ class Turn:
         "_waiting_characters",
         "ending",
         "info",
-        "started_at_s",
         "offset",
     )
 
@@ -56,7 +55,6 @@ class Turn:
         self.info = info
         self.ending: Ending | None = None
         self.offset = 0  # code points handed out by take()
-        self.started_at_s: float | None = None  # when the agent was asked; None when it never was
         self._parts: list[str] = []  # handed out
         self._waiting: list[str] = []
         self._waiting_characters = 0

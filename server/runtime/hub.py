@@ -17,7 +17,8 @@ from server.core.log import Log
 from server.errors import StoreTrouble
 from server.protocol import RESUME_BYTES, RESUME_EVENTS, decode_durable, encode
 from server.runtime.conversation import MOST_CHARACTERS, Conversation
-from server.runtime.room_runner import RoomRunner, Services, new_event
+from server.runtime.room_runner import RoomRunner, Services
+from server.runtime.views import new_event
 from server.store.base import Append
 
 log = logging.getLogger("server.hub")

@@ -12,33 +12,33 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import msgspec
-from msgspec import UNSET
 
 from server import protocol as wire
-from server.agents.base import Agent, Cost, Finished, Note, Question, Said, Text
+from server.agents.base import Agent, Cost, Question
 from server.core import room as rules
 from server.core import turn as turns
 from server.core.budget import Budget, day_of
 from server.core.log import Log
 from server.core.presence import Presence
 from server.core.turn import Turn
-from server.errors import StoreTrouble, Trouble
+from server.errors import StoreTrouble
 from server.protocol import Close, encode
+from server.runtime import spending, views
+from server.runtime.answer import OpenAnswer
 from server.runtime.conversation import Conversation
 from server.runtime.outlet import Outlet, fan_out, fan_out_token, frame
-from server.store.base import Append, Key, NewEvent, RoomEngine
+from server.runtime.views import refusal
+from server.store.base import Append, Key, RoomEngine
 
 log = logging.getLogger("server.room")
 
 INBOX_COMMANDS: Final = 256  # then a connection's reader waits, and with it its peer
 RETRY_ENDING_S: Final = 1.0
-NOTHING: Final = Cost(0, 0)
+NO_BUDGET: Final = turns.Failed("budget_exceeded", "Today's budget of this server is used up; ask again tomorrow.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,6 @@ class _Command:
     command: wire.Message | wire.Clear
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    turn: Turn
-
-
 class _StartQueued: ...
 
 
@@ -78,31 +73,28 @@ class RoomRunner:
         self._conversation = talk
         self._presence = Presence()
         self._outlets: dict[Outlet, None] = {}
-        self._inbox: asyncio.Queue[_Command | _Ended | _StartQueued] = asyncio.Queue()
+        self._inbox: asyncio.Queue[_Command | OpenAnswer | _StartQueued] = asyncio.Queue()
         self._inbox_space = asyncio.Semaphore(INBOX_COMMANDS)  # the rest is bounded: one ending a run, one start a join
-        self._turn: Turn | None = None
-        self._shown = 0  # code points of the open answer that are stored and shown
-        self._answering: asyncio.Task[None] | None = None
+        self._answer: OpenAnswer | None = None
+        self._no_answer = asyncio.Event()
+        self._no_answer.set()
         self._interrupts: list[tuple[Outlet, str]] = []  # (outlet, cid) waiting for the end of the run to be on disk
-        self._flush_timer: asyncio.Handle | None = None
         self._presence_timer: asyncio.TimerHandle | None = None
-        self._loop = asyncio.get_running_loop()
         self._retry_timer: asyncio.TimerHandle | None = None
-        self._no_turn = asyncio.Event()
-        self._no_turn.set()
         self._is_stopping = False
+        self._loop = asyncio.get_running_loop()
         self._group: asyncio.TaskGroup | None = None
 
-    # ---- what others may ask -----------------------------------------------------------------
+    # ---- what others may ask ----------------------------------------------------------------------
 
     @property
     def is_busy(self) -> bool:
         """Whether an answer is open, or a message waits for one with somebody there."""
-        return self._turn is not None or not self._inbox.empty() or bool(self._state.queue and self._outlets)
+        return self.has_open_run or not self._inbox.empty() or bool(self._state.queue and self._outlets)
 
     @property
     def has_open_run(self) -> bool:
-        return self._turn is not None
+        return self._answer is not None
 
     @property
     def queued_messages(self) -> int:
@@ -121,26 +113,42 @@ class RoomRunner:
     def outlets(self) -> list[Outlet]:
         return list(self._outlets)
 
-    # ---- joining and leaving (no await in here) -------------------------------------------------
+    # ---- joining and leaving (no await in here) ----------------------------------------------------
 
     def join(self, outlet: Outlet, resume: wire.Resume | None) -> None:
         """Welcome, replay or snapshot, and registered for what comes: one step."""
         for other in self._outlets:
             if other.device == outlet.device and other.user == outlet.user:
                 other.close(other, Close.REPLACED, "the same device joined again")
+        epoch, answer = self._services.store.epoch, self._answer
         missed = None
-        if resume is not None and resume.epoch == self._services.store.epoch and resume.after >= 0:
+        if resume is not None and resume.epoch == epoch and resume.after >= 0:
             missed = self._log.since(resume.after)
         self._presence.join(outlet.user, wall_s=self._services.wall_s())
-        frames = [self._welcome(outlet, recovered=missed is not None)]
+        welcome = wire.Welcome(
+            server=self._services.server_name,
+            room=self.name,
+            user=outlet.user,
+            connection=f"c{outlet.number}",
+            epoch=epoch,
+            head=self._log.head,
+            recovered=missed is not None,
+            members=self._presence.listed(),
+            count=len(self._presence),
+            open_run=views.open_run(answer, with_content=False),
+            queue=list(self._state.queue),
+            tasks=[],
+            agent=wire.AgentInfo(self._services.agent.name, self._services.agent.model),
+            limits=wire.Limits(),
+        )
+        frames = [frame(encode(welcome))]
         if missed is None:
-            frames.append(self._snapshot())
+            frames.append(frame(views.snapshot(epoch, self._log, answer)))
         else:
             frames.extend(frame(payload) for payload in missed)
-            if self._turn is not None:
-                assert resume is not None
-                known = resume.offset if resume.run == self._turn.run else 0
-                frames.append(self._token_since(min(max(known, 0), self._shown)))
+            if answer is not None and resume is not None:
+                known = resume.offset if resume.run == answer.run else 0
+                frames.append(self._tokens_since(min(max(known, 0), answer.shown)))
         outlet.replay(b"".join(frames))
         self._tell_presence()
         self._outlets[outlet] = None
@@ -152,43 +160,6 @@ class RoomRunner:
         del self._outlets[outlet]
         self._presence.leave(outlet.user, now_s=self._services.monotonic_s())
         self._tell_presence()
-
-    def _welcome(self, outlet: Outlet, *, recovered: bool) -> bytes:
-        state, services = self._state, self._services
-        return frame(
-            encode(
-                wire.Welcome(
-                    server=services.server_name,
-                    room=self.name,
-                    user=outlet.user,
-                    connection=f"c{outlet.number}",
-                    epoch=services.store.epoch,
-                    head=self._log.head,
-                    recovered=recovered,
-                    members=self._presence.listed(),
-                    count=len(self._presence),
-                    open_run=self._open_run(with_content=False),
-                    queue=list(state.queue),
-                    tasks=[],
-                    agent=wire.AgentInfo(services.agent.name, services.agent.model),
-                    limits=wire.Limits(),
-                )
-            )
-        )
-
-    def _snapshot(self) -> bytes:
-        events, more = self._log.newest()
-        head = encode({"type": "snapshot", "epoch": self._services.store.epoch, "head": self._log.head, "more": more})
-        open_run = encode(self._open_run(with_content=True))
-        return frame(head[:-1] + b',"events":[' + b",".join(events) + b'],"open_run":' + open_run + b"}")
-
-    def _open_run(self, *, with_content: bool) -> wire.OpenRun | None:
-        turn = self._turn
-        if turn is None:
-            return None
-        info = turn.info
-        content = turn.taken[: self._shown] if with_content else UNSET
-        return wire.OpenRun(info.run, turn.status, list(info.asked), list(info.users), content)
 
     def _tell_presence(self) -> None:
         now_s = self._services.monotonic_s()
@@ -210,12 +181,11 @@ class RoomRunner:
             self._inbox.put_nowait(_Command(outlet, command))
 
     async def interrupt(self, outlet: Outlet, command: wire.Interrupt) -> None:
-        """The open run stops now; its event, and then the ack, follow through the inbox."""
-        turn = self._turn
-        if turn is not None and turn.run == command.run:
-            if turn.ending is None:
-                self._stop(turn, turns.Stopped(outlet.user, "user"))
+        """The open run stops now; its event, and then the ack, follow through the inbox. Raises StoreTrouble."""
+        answer = self._answer
+        if answer is not None and answer.run == command.run:
             self._interrupts.append((outlet, command.cid))
+            answer.end(turns.Stopped(outlet.user, "user"))
             return
         earlier = await self._services.store.find_ack(self.name, outlet.user, command.cid)
         self._send(outlet, _again(earlier) if earlier is not None else wire.Ack(ref=command.cid))
@@ -236,21 +206,23 @@ class RoomRunner:
                         case _Command() as item:
                             self._inbox_space.release()
                             await self._obey(item.outlet, item.command)
-                        case _Ended() as item:
-                            await self._commit_ending(item.turn)
+                        case OpenAnswer() as answer:
+                            await self._commit_ending(answer)
                         case _StartQueued():
                             await self._start_queued()
         finally:
-            for timer in (self._flush_timer, self._presence_timer, self._retry_timer):
+            for timer in (self._presence_timer, self._retry_timer):
                 if timer is not None:
                     timer.cancel()
+            if self._answer is not None:
+                self._answer.close()
 
     async def stop(self) -> None:
         """Before the server ends: the open answer is closed as interrupted by it, with its text."""
         self._is_stopping = True
-        if self._turn is not None and self._turn.ending is None:
-            self._stop(self._turn, turns.Stopped(None, "server_restart"))
-        await self._no_turn.wait()
+        if self._answer is not None:
+            self._answer.end(turns.Stopped(None, "server_restart"))
+        await self._no_answer.wait()
 
     async def _obey(self, outlet: Outlet, command: wire.Message | wire.Clear) -> None:
         now_s = self._services.wall_s()
@@ -262,105 +234,77 @@ class RoomRunner:
                     )
                 case wire.Clear():
                     plan = await self._plan_clear(outlet, command, now_s)
-            if isinstance(plan, rules.Refusal):
-                # A message that took effect before may find the queue full when it comes again.
-                earlier = await self._services.store.find_ack(self.name, outlet.user, command.cid)
-                if earlier is not None:
-                    self._send(outlet, _again(earlier))
-                else:
-                    self._refuse(outlet, command.cid, plan.code, plan.message, plan.retry_after_s)
+            if isinstance(plan, rules.Plan):
+                await self._commit(plan, Key(outlet.user, command.cid, encode(plan.ack)), outlet)
                 return
-            await self._commit(plan, outlet)
+            # A message that took effect before may find the queue full when it comes again.
+            earlier = await self._services.store.find_ack(self.name, outlet.user, command.cid)
+            if earlier is not None:
+                self._send(outlet, _again(earlier))
+            else:
+                self._send(outlet, refusal(command.cid, plan.code, plan.message, plan.retry_after_s))
         except StoreTrouble as trouble:
-            self._refuse(outlet, command.cid, trouble.code, trouble.message, trouble.retry_after_s)
+            self._send(outlet, refusal(command.cid, trouble.code, trouble.message, trouble.retry_after_s))
 
     async def _plan_clear(self, outlet: Outlet, command: wire.Clear, now_s: float) -> rules.Plan:
         """A clear that comes again must not stop the run that is open now, so look first. Raises StoreTrouble."""
-        if await self._services.store.find_ack(self.name, outlet.user, command.cid) is None:
-            turn = self._turn
-            if turn is not None:
-                if turn.ending is not None:
-                    await self._commit_ending(turn)
-                else:
-                    self._stop(turn, turns.Stopped(outlet.user, "clear"))
-        content = self._turn.content if self._turn is not None else ""
+        answer = self._answer
+        if await self._services.store.find_ack(self.name, outlet.user, command.cid) is None and answer is not None:
+            if answer.turn.ending is None:
+                answer.end(turns.Stopped(outlet.user, "clear"))
+            else:
+                await self._commit_ending(answer)
+        content = self._answer.turn.content if self._answer is not None else ""
         return rules.clear(self._state, user=outlet.user, cid=command.cid, content=content, now_s=now_s)
 
     async def _start_queued(self) -> None:
         plan = rules.start_queued(self._state)
         if plan is not None:
             try:
-                await self._commit(plan, None)
+                await self._commit(plan)
             except StoreTrouble:
                 log.warning("room %s: queued messages could not be started", self.name)
 
     # ---- from plan to fact ------------------------------------------------------------------------
 
-    async def _commit(
-        self, plan: rules.Plan, asker: Outlet | None, interrupter: tuple[Outlet, str] | None = None
-    ) -> None:
-        """Put a plan on disk, then make it so. Raises StoreTrouble with nothing changed."""
+    async def _commit(self, plan: rules.Plan, key: Key | None = None, asker: Outlet | None = None) -> bool:
+        """Put a plan on disk, then make it so; False when `key` was known (the asker gets its first ack again).
+
+        Raises StoreTrouble with nothing changed.
+        """
         services = self._services
         day = day_of(services.wall_s())
-        plan, reserved, has_budget = self._reserve(plan, day)
+        reserved, has_budget = spending.NOTHING, True
+        if plan.starts is not None:
+            paid = spending.reserve(plan, self._question(plan.starts), services.agent, services.budget, day)
+            has_budget = paid is not None
+            if paid is not None:
+                plan, reserved = paid
         settled = self._settlement(plan, day)
-        ack = plan.ack if asker is not None else None
-        key = None if asker is None or ack is None else Key(asker.user, ack.ref, encode(ack))
-        if interrupter is not None:
-            key = Key(interrupter[0].user, interrupter[1], encode(wire.Ack(ref=interrupter[1])))
         payloads = [encode(event) for event in plan.events]
-        written = False
+        append = Append(
+            events=tuple(map(views.new_event, plan.events, payloads)),
+            state=rules.encode_state(plan.state),
+            key=key,
+            ended_run=plan.ends,
+            day=day,
+            spent_tokens=reserved.tokens + settled.tokens,
+            spent_microdollars=reserved.microdollars + settled.microdollars,
+        )
+        is_written = False
         try:
-            earlier = await services.store.append(
-                self.name,
-                Append(
-                    events=tuple(map(new_event, plan.events, payloads)),
-                    state=rules.encode_state(plan.state),
-                    key=key,
-                    ended_run=plan.ends,
-                    day=day,
-                    spent_tokens=reserved.tokens + settled.tokens,
-                    spent_microdollars=reserved.microdollars + settled.microdollars,
-                ),
-            )
-            written = earlier is None
+            earlier = await services.store.append(self.name, append)
+            is_written = earlier is None
         finally:
-            if not written:
+            if not is_written:
                 services.budget.settle(day, -reserved.tokens, -reserved.microdollars)
-        if earlier is None:
-            services.budget.settle(day, settled.tokens, settled.microdollars)
-            self._apply(plan, payloads, asker, has_budget=has_budget)
-        elif asker is not None:
-            self._send(asker, _again(earlier))
-        else:  # an interrupt under a cid that was used before: the run ends all the same
-            await self._commit(plan, None)
-
-    def _reserve(self, plan: rules.Plan, day: str) -> tuple[rules.Plan, Cost, bool]:
-        """The plan with its started run's part of the budget, that part, and whether there was enough."""
-        services = self._services
-        if plan.starts is None or not services.budget.is_limited:
-            return plan, NOTHING, True
-        new = tuple(Said(event.user, event.content) for event in plan.events if isinstance(event, wire.UserMessage))
-        question = self._question(plan.starts)
-        most = services.agent.most(msgspec.structs.replace(question, asked=question.asked + new))
-        if not services.budget.reserve(day, most.tokens, most.microdollars):
-            return plan, NOTHING, False
-        return rules.reserve(plan, day=day, tokens=most.tokens, microdollars=most.microdollars), most, True
-
-    def _settlement(self, plan: rules.Plan, day: str) -> Cost:
-        """What the ended run cost beyond what it had reserved (less than 0: given back)."""
-        turn, info = self._turn, self._state.open_run
-        if plan.ends is None or turn is None or info is None or turn.run != plan.ends or turn.started_at_s is None:
-            return NOTHING
-        agent = self._services.agent
-        if isinstance(turn.ending, turns.Finished) and turn.ending.usage.total_tokens:
-            cost = agent.cost(turn.ending.usage)
-        else:
-            cost = agent.partial_cost(self._question(turn.info), turn.content)
-        tokens, microdollars = cost.tokens - info.reserved_tokens, cost.microdollars - info.reserved_microdollars
-        if info.day and info.day != day:  # over midnight: what was reserved stays on the day of the start
-            tokens, microdollars = max(0, tokens), max(0, microdollars)
-        return Cost(tokens, microdollars)
+        if earlier is not None:
+            if asker is not None:
+                self._send(asker, _again(earlier))
+            return False
+        services.budget.settle(day, settled.tokens, settled.microdollars)
+        self._apply(plan, payloads, asker, has_budget=has_budget)
+        return True
 
     def _apply(self, plan: rules.Plan, payloads: list[bytes], asker: Outlet | None, *, has_budget: bool) -> None:
         """The plan is on disk: ack, fan-out, start. No await in here."""
@@ -368,7 +312,7 @@ class RoomRunner:
         if asker is not None and plan.ack is not None:
             self._send(asker, plan.ack)
         if plan.ends is not None:
-            self._close_turn()
+            self._close_answer()
         for event, payload in zip(plan.events, payloads, strict=True):
             self._log.append(self._log.head + 1, payload)
             self._conversation.apply(event)
@@ -376,11 +320,18 @@ class RoomRunner:
         if plan.drops is not None:
             self._broadcast(wire.Status(plan.drops, "idle", [], []))
         if plan.starts is not None:
-            self._open_turn(plan.starts, has_budget=has_budget)
+            self._open_answer(plan.starts, has_budget=has_budget)
         elif plan.state.queue and plan.ends is None:
             queue = plan.state.queue
             users = list(dict.fromkeys(message.user for message in queue))
             self._broadcast(wire.Status(plan.state.queued_run, "queued", [m.id for m in queue], users))
+
+    def _settlement(self, plan: rules.Plan, day: str) -> Cost:
+        answer, info = self._answer, self._state.open_run
+        if answer is None or info is None or plan.ends != info.run or not answer.was_asked:
+            return spending.NOTHING
+        turn = answer.turn
+        return spending.settlement(info, turn.ending, self._question(info), turn.content, self._services.agent, day)
 
     # ---- the open answer --------------------------------------------------------------------------
 
@@ -388,149 +339,74 @@ class RoomRunner:
         talk = self._conversation
         return Question(self.name, info.run, talk.history, talk.asked(info.asked))
 
-    def _open_turn(self, info: rules.RunInfo, *, has_budget: bool) -> None:
-        turn = self._turn = Turn(info)
-        self._no_turn.clear()
-        self._shown = 0
+    def _open_answer(self, info: rules.RunInfo, *, has_budget: bool) -> None:
+        services = self._services
+        answer = self._answer = OpenAnswer(self.name, Turn(info), services.store, self, services.monotonic_s)
+        self._no_answer.clear()
         for outlet in self._outlets:
             outlet.is_behind = False
-        self._broadcast(wire.Status(info.run, "thinking", list(info.asked), list(info.users)))
-        if not has_budget:
-            self._end(turn, turns.Failed("budget_exceeded", "Today's budget of this server is used up; try tomorrow."))
-            return
-        assert self._group is not None
-        turn.started_at_s = self._services.monotonic_s()
-        self._answering = self._group.create_task(self._answer(turn), name=f"answer {self.name} {info.run}")
+        self.answer_status(answer, None)
+        if has_budget:
+            assert self._group is not None
+            answer.start(services.agent, self._question(info), self._group)
+        else:
+            answer.end(NO_BUDGET)
 
-    def _close_turn(self) -> None:
-        """The terminal event is on disk."""
-        if self._answering is not None:
-            self._answering.cancel()
-            self._answering = None
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
-            self._flush_timer = None
-        self._turn = None
-        self._no_turn.set()
+    def _close_answer(self) -> None:
+        """Its terminal event is on disk."""
+        if self._answer is not None:
+            self._answer.close()
+        self._answer = None
+        self._no_answer.set()
         interrupts, self._interrupts = self._interrupts, []
         for outlet, cid in interrupts:
             self._send(outlet, wire.Ack(ref=cid))
 
-    async def _answer(self, turn: Turn) -> None:
-        """The asyncio task of one run: what the agent yields, until it ends or is cancelled."""
-        ending: turns.Ending = turns.Failed(
-            "model_error", "The model's answer broke off without an end; what came is kept. Ask again to go on."
-        )
-        try:
-            async with aclosing(self._services.agent.answer(self._question(turn.info))) as items:
-                async for item in items:
-                    match item:
-                        case Text():
-                            if not turn.add(item.content):
-                                ending = turns.Finished("size_limit", wire.Usage())
-                                break
-                            self._schedule_flush(turn)
-                        case Note():
-                            self._tell_status(turn, item.content)
-                        case Finished():
-                            ending = turns.Finished(item.stop_reason, item.usage)
-                            break
-        except Trouble as trouble:
-            ending = turns.Failed(trouble.code, trouble.message)
-        except Exception:
-            log.exception("room %s: the agent failed in run %s", self.name, turn.run)
-            ending = turns.Failed(
-                "internal", "The agent failed inside the server; its log says why. Ask again to retry."
-            )
-        self._end(turn, ending)
-
-    def _stop(self, turn: Turn, ending: turns.Stopped) -> None:
-        """End the answer from outside: the provider's stream is closed at the next step of the loop."""
-        self._end(turn, ending)
-        if self._answering is not None:
-            self._answering.cancel()
-
-    def _end(self, turn: Turn, ending: turns.Ending) -> None:
-        if turn.end(ending):
-            self._put_ended(turn)
-
-    def _put_ended(self, turn: Turn) -> None:
-        if self._turn is turn:
-            self._inbox.put_nowait(_Ended(turn))
-
-    async def _commit_ending(self, turn: Turn) -> None:
+    async def _commit_ending(self, answer: OpenAnswer) -> None:
         """Put the terminal event on disk; while the disk refuses, try again each second."""
-        if self._turn is not turn:
+        if self._answer is not answer:
             return
-        plan = _plan_of_ending(self._state, turn, self._services.wall_s())
-        if plan is None:
-            self._close_turn()
-            return
+        plan = views.plan_of_ending(self._state, answer.turn, self._services.wall_s())
+        key = None
+        if self._interrupts:
+            outlet, cid = self._interrupts[0]
+            key = Key(outlet.user, cid, encode(wire.Ack(ref=cid)))
         try:
-            await self._commit(plan, None, self._interrupts[0] if self._interrupts else None)
+            if not await self._commit(plan, key):
+                await self._commit(plan)  # an interrupt under a cid that was used before: the run ends all the same
         except StoreTrouble as trouble:
             interrupts, self._interrupts = self._interrupts, []
             for outlet, cid in interrupts:
-                self._refuse(outlet, cid, trouble.code, trouble.message, trouble.retry_after_s)
-            self._retry_timer = self._loop.call_later(RETRY_ENDING_S, self._put_ended, turn)
+                self._send(outlet, refusal(cid, trouble.code, trouble.message, trouble.retry_after_s))
+            self._retry_timer = self._loop.call_later(RETRY_ENDING_S, self._inbox.put_nowait, answer)
 
-    # ---- text on its way out ----------------------------------------------------------------------
+    def answer_ended(self, answer: OpenAnswer) -> None:
+        """(Listener) Its terminal event goes through the inbox."""
+        self._inbox.put_nowait(answer)
 
-    def _schedule_flush(self, turn: Turn) -> None:
-        if self._flush_timer is not None:
-            return
-        due_s = turn.due_in_s(self._services.monotonic_s())
-        if due_s is None:
-            return
-        # "At once" is the end of this step of the loop: an answer that is already whole needs no pieces.
-        if due_s == 0:
-            self._flush_timer = self._loop.call_soon(self._flush, turn)
-        else:
-            self._flush_timer = self._loop.call_later(due_s, self._flush, turn)
-
-    def _flush(self, turn: Turn) -> None:
-        self._flush_timer = None
-        if turn.ending is not None or self._turn is not turn:
-            return
-        if turn.offset == 0:
-            self._tell_status(turn, None)
-        offset, text = turn.take(self._services.monotonic_s())
-        piece = self._services.store.append_piece(self.name, turn.run, offset, text)
-        piece.add_done_callback(partial(self._show, turn, offset, text))
-
-    def _show(self, turn: Turn, offset: int, text: str, stored: asyncio.Future[None]) -> None:
-        """A piece is stored: everybody sees it."""
-        if stored.cancelled():
-            return
-        trouble = stored.exception()
-        if trouble is not None:
-            message = trouble.message if isinstance(trouble, Trouble) else "The server could not store the answer."
-            code: wire.Code = trouble.code if isinstance(trouble, Trouble) else "internal"
-            self._end(turn, turns.Failed(code, message))
-            if self._answering is not None:
-                self._answering.cancel()
-            return
-        if self._turn is turn:
-            self._shown = offset + len(text)
-            data = frame(encode(wire.Token(turn.run, offset, text)))
-            fan_out_token(self._outlets, data, offset, self._token_since)
-
-    def _token_since(self, offset: int) -> bytes:
-        assert self._turn is not None
-        return frame(encode(wire.Token(self._turn.run, offset, self._turn.taken[offset : self._shown])))
-
-    def catch_up(self) -> None:
-        """Whoever was behind and has drained gets what it missed, also while the agent is silent."""
-        if self._turn is not None and any(outlet.is_behind for outlet in self._outlets):
-            behind = [outlet for outlet in self._outlets if outlet.is_behind]
-            fan_out_token(behind, b"", self._shown, self._token_since)
-
-    def _tell_status(self, turn: Turn, note: str | None) -> None:
-        info = turn.info
-        status = wire.Status(info.run, turn.status, list(info.asked), list(info.users))
+    def answer_status(self, answer: OpenAnswer, note: str | None) -> None:
+        """(Listener) Everybody sees what it does."""
+        info = answer.turn.info
+        status = wire.Status(info.run, answer.turn.status, list(info.asked), list(info.users))
         if note is not None:
             status.note = note
         self._broadcast(status)
+
+    def answer_piece(self, answer: OpenAnswer, offset: int, text: str) -> None:
+        """(Listener) A piece is stored: everybody sees it."""
+        if self._answer is answer:
+            data = frame(encode(wire.Token(answer.run, offset, text)))
+            fan_out_token(self._outlets, data, offset, self._tokens_since)
+
+    def _tokens_since(self, offset: int) -> bytes:
+        assert self._answer is not None
+        return frame(encode(wire.Token(self._answer.run, offset, self._answer.shown_text(offset))))
+
+    def catch_up(self) -> None:
+        """Whoever was behind and has drained gets what it missed, also while the agent is silent."""
+        if self._answer is not None:
+            behind = [outlet for outlet in self._outlets if outlet.is_behind]
+            fan_out_token(behind, b"", self._answer.shown, self._tokens_since)
 
     # ---- out --------------------------------------------------------------------------------------
 
@@ -540,43 +416,8 @@ class RoomRunner:
     def _send(self, outlet: Outlet, event: wire.Ack | wire.Error) -> None:
         outlet.send(frame(encode(event)))
 
-    def _refuse(
-        self, outlet: Outlet, cid: str, code: wire.Code, message: str, retry_after_s: float | None = None
-    ) -> None:
-        self._send(outlet, refusal(cid, code, message, retry_after_s))
-
-
-def refusal(ref: str | None, code: wire.Code, message: str, retry_after_s: float | None = None) -> wire.Error:
-    """The answer to a command that has no effect."""
-    error = wire.Error(code=code, message=message, ref=ref, retryable=code in wire.RETRYABLE)
-    if retry_after_s is not None:
-        error.retry_after = round(retry_after_s, 3)
-    return error
-
 
 def _again(stored_ack: bytes) -> wire.Ack:
     ack = msgspec.json.decode(stored_ack, type=wire.Ack)
     ack.duplicate = True
     return ack
-
-
-def new_event(event: wire.DurableEvent, payload: bytes) -> NewEvent:
-    """An event as the store takes it."""
-    assert event.id is not UNSET
-    assert event.time is not UNSET
-    user = event.user if isinstance(event, wire.UserMessage) else ""
-    return NewEvent(event.id, payload, user, rules.words_of(event), event.time)
-
-
-def _plan_of_ending(state: rules.RoomState, turn: Turn, now_s: float) -> rules.Plan | None:
-    match turn.ending:
-        case turns.Finished(stop_reason, usage):
-            return rules.finish(
-                state, run=turn.run, content=turn.content, stop_reason=stop_reason, usage=usage, now_s=now_s
-            )
-        case turns.Failed(code, message):
-            return rules.fail(state, run=turn.run, code=code, message=message, content=turn.content, now_s=now_s)
-        case turns.Stopped(by, reason):
-            return rules.interrupt(state, run=turn.run, by=by, reason=reason, content=turn.content, now_s=now_s)
-        case None:
-            raise AssertionError("the run has not ended")
