@@ -12,7 +12,7 @@ import socket
 import ssl
 import stat
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from websockets.asyncio.server import Server, serve
 
 from server import protocol as wire
 from server.agents.base import Agent
-from server.agents.choose import make_agent
+from server.agents.choose import NoAgent, choose
+from server.agents.demo import DemoAgent
 from server.auth import Tokens, is_loopback
 from server.config import ConfigTrouble, ServerSettings
 from server.core.budget import Budget, Limit, day_of
@@ -73,6 +74,15 @@ def check(settings: ServerSettings, socket_path: Path | None) -> None:
         raise ConfigTrouble("--tls-cert and --tls-key belong together; give both.")
     if socket_path is not None and settings.tls_cert:
         raise ConfigTrouble("A Unix socket needs no TLS; leave --tls-cert out or give --port.")
+
+
+def make_agent(settings: ServerSettings, environ: Mapping[str, str]) -> Agent:
+    """The agent that the settings and the environment ask for. Raises ConfigTrouble."""
+    try:
+        choice = choose(settings.agent, environ)
+    except NoAgent as none:
+        raise ConfigTrouble(none.message) from None
+    return DemoAgent(pieces_per_s=settings.demo_tokens_per_s)
 
 
 def _limit(settings: ServerSettings) -> Limit:
