@@ -203,6 +203,8 @@ class Gateway:
             log.exception("connection c%d failed", number)
             self.close(peer, 1011, "internal error")
         finally:
+            if peer in self._closing:  # a handler that returns is closed with 1000 by websockets
+                await peer.wait_closed()
             del self._peers[peer]
             self._closing.discard(peer)
             log.info("connection c%d closed: %s", number, peer.close_code)

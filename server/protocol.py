@@ -7,13 +7,14 @@ of the server.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -443,7 +444,7 @@ class BadFrame(ValueError):
 
 class _Envelope(Struct):
     type: str = ""
-    cid: Any = None
+    cid: str | None = None
 
 
 _encoder = msgspec.json.Encoder()
@@ -451,7 +452,6 @@ _hello_decoder = msgspec.json.Decoder(Hello)
 _command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 _event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _durable_decoder: msgspec.json.Decoder[DurableEvent] = msgspec.json.Decoder(DurableEvent)
-_envelope_decoder = msgspec.json.Decoder(_Envelope)
 
 encode = _encoder.encode
 COMMAND_TYPES: Final = frozenset(c.__struct_config__.tag for c in Command.__args__)
@@ -459,10 +459,19 @@ EVENT_TYPES: Final = frozenset(e.__struct_config__.tag for e in Event.__args__)
 
 
 def _envelope(frame: str | bytes) -> _Envelope:
+    """Type and cid of a frame that msgspec refused, as far as they can be read.
+
+    The standard library's parser also takes what the wire forbids (lone surrogates), so that a refusal can still name
+    the command it is for.
+    """
     try:
-        return _envelope_decoder.decode(frame)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        value = json.loads(frame)
+    except (ValueError, RecursionError):
         return _Envelope()
+    if not isinstance(value, dict):
+        return _Envelope()
+    type_, cid = value.get("type"), value.get("cid")
+    return _Envelope(type_ if isinstance(type_, str) else "", cid if isinstance(cid, str) and is_cid(cid) else None)
 
 
 def decode_hello(frame: str | bytes) -> Hello:
@@ -479,7 +488,7 @@ def decode_command(frame: str | bytes) -> Command:
         command = _command_decoder.decode(frame)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         envelope = _envelope(frame)
-        ref = envelope.cid if isinstance(envelope.cid, str) and is_cid(envelope.cid) else None
+        ref = envelope.cid
         if not envelope.type:
             raise BadFrame("the frame is not a JSON object with a type", ref) from None
         if envelope.type not in COMMAND_TYPES:
