@@ -7,9 +7,14 @@ of the server.
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Final, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -96,6 +101,17 @@ def is_user_name(name: str) -> bool:
 def is_cid(cid: str) -> bool:
     """Whether `cid` may identify a command (a UUID, by convention)."""
     return _CID.fullmatch(cid) is not None
+
+
+def default_socket_path(environ: Mapping[str, str]) -> Path:
+    """Where client and server of one person meet on one machine: the runtime folder, else one in the temporary folder.
+
+    Both sides must find the same place, so it stands here. Whoever uses it checks owner and mode (0700) of the folder.
+    """
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        return Path(runtime) / "tui-agent" / "server.sock"
+    return Path(tempfile.gettempdir()) / f"tui-agent-{os.getuid()}" / "server.sock"
 
 
 def rfc3339(unix_s: float) -> str:
@@ -428,7 +444,7 @@ class BadFrame(ValueError):
 
 class _Envelope(Struct):
     type: str = ""
-    cid: Any = None
+    cid: str | None = None
 
 
 _encoder = msgspec.json.Encoder()
@@ -436,7 +452,6 @@ _hello_decoder = msgspec.json.Decoder(Hello)
 _command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 _event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _durable_decoder: msgspec.json.Decoder[DurableEvent] = msgspec.json.Decoder(DurableEvent)
-_envelope_decoder = msgspec.json.Decoder(_Envelope)
 
 encode = _encoder.encode
 COMMAND_TYPES: Final = frozenset(c.__struct_config__.tag for c in Command.__args__)
@@ -444,10 +459,19 @@ EVENT_TYPES: Final = frozenset(e.__struct_config__.tag for e in Event.__args__)
 
 
 def _envelope(frame: str | bytes) -> _Envelope:
+    """Type and cid of a frame that msgspec refused, as far as they can be read.
+
+    The standard library's parser also takes what the wire forbids (lone surrogates), so that a refusal can still name
+    the command it is for.
+    """
     try:
-        return _envelope_decoder.decode(frame)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        value = json.loads(frame)
+    except (ValueError, RecursionError):
         return _Envelope()
+    if not isinstance(value, dict):
+        return _Envelope()
+    type_, cid = value.get("type"), value.get("cid")
+    return _Envelope(type_ if isinstance(type_, str) else "", cid if isinstance(cid, str) and is_cid(cid) else None)
 
 
 def decode_hello(frame: str | bytes) -> Hello:
@@ -464,7 +488,7 @@ def decode_command(frame: str | bytes) -> Command:
         command = _command_decoder.decode(frame)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         envelope = _envelope(frame)
-        ref = envelope.cid if isinstance(envelope.cid, str) and is_cid(envelope.cid) else None
+        ref = envelope.cid
         if not envelope.type:
             raise BadFrame("the frame is not a JSON object with a type", ref) from None
         if envelope.type not in COMMAND_TYPES:

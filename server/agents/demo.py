@@ -57,6 +57,10 @@ class DemoAgent:
         """Nothing: the demo is free."""
         return Cost(0, 0)
 
+    def partial_cost(self, question: Question, answer: str) -> Cost:
+        """Nothing: the demo is free."""
+        return Cost(0, 0)
+
     def cost(self, usage: Usage) -> Cost:
         """Nothing: the demo is free."""
         return Cost(0, 0)

@@ -32,6 +32,9 @@ class InstantAgent:
     def most(self, question: Question) -> Cost:
         return Cost(2, 2)
 
+    def partial_cost(self, question: Question, answer: str) -> Cost:
+        return Cost(1, 1)
+
     def cost(self, usage: Usage) -> Cost:
         return Cost(usage.total_tokens, usage.total_tokens)
 
@@ -111,6 +114,9 @@ class ScriptedAgent:
 
     def most(self, question: Question) -> Cost:
         return self._most
+
+    def partial_cost(self, question: Question, answer: str) -> Cost:
+        return Cost(1, 1)
 
     def cost(self, usage: Usage) -> Cost:
         return Cost(usage.total_tokens, usage.total_tokens)
