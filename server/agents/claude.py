@@ -26,6 +26,7 @@ from server.agents.speakers import (
     Turn,
     build_messages,
     estimate_question,
+    estimate_tokens,
     first_kept,
     system_blocks,
 )
@@ -82,17 +83,21 @@ class ClaudeAgent:
         return self._config.model
 
     async def prepare(self) -> None:
-        """Import the SDK and make the client, both in a thread. May be called again, and by several at once."""
+        """Import the SDK and make the client, both in a thread. Never raises: `answer` says what is wrong."""
+        try:
+            await self._ready()
+        except Exception:
+            log.exception("the anthropic SDK cannot be used")
+
+    async def _ready(self) -> None:
         if self._client is not None:
             return
         if self._opening is None:
-            # A Future of the pool: whoever waits may be cancelled, the thread goes on for the others.
+            # Shielded, since whoever waits may be cancelled while others wait too.
             self._opening = asyncio.get_running_loop().run_in_executor(None, self._open)
         try:
             self._client = await asyncio.shield(self._opening)
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
+        except Exception:
             self._opening = None
             raise
 
@@ -121,7 +126,7 @@ class ClaudeAgent:
 
     async def answer(self, question: Question) -> AsyncGenerator[Text | Note | Finished, None]:
         """Stream one answer. Raises AgentTrouble. See base.Agent."""
-        await self.prepare()
+        await self._ready()
         run = _Run(self._kept(question))
         tries = 0
         while True:
@@ -253,6 +258,11 @@ class ClaudeAgent:
         estimate += _PAGE_TOKENS * self._config.web_uses * (self._config.web_search + self._config.web_fetch)
         return self.cost(Usage(cache_creation_input_tokens=estimate, output_tokens=self._max_tokens))
 
+    def partial_cost(self, question: Question, answer: str) -> Cost:
+        """The estimated input at the price of the cache's writing, and the text as far as it came."""
+        estimate = estimate_question(question, self._kept(question), self._config.system_prompt)
+        return self.cost(Usage(cache_creation_input_tokens=estimate, output_tokens=estimate_tokens(answer)))
+
     def cost(self, usage: Usage) -> Cost:
         """By the price table; see pricing."""
         return self._prices.cost(usage)
@@ -260,7 +270,7 @@ class ClaudeAgent:
     async def close(self) -> None:
         """Close the connections. `answer` must not be called after."""
         if self._opening is not None:
-            self._client = await asyncio.shield(self._opening)
+            await self.prepare()  # a thread that is still importing ends with its client open
         if self._client is not None:
             await self._client.close()
 

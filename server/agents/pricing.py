@@ -84,6 +84,24 @@ def context_window_of(model: str) -> int:
     return UNKNOWN_WINDOW if prefix is None else _WINDOWS[prefix]
 
 
+def prices_from(table: Mapping[str, Mapping[str, float]]) -> dict[str, Price]:
+    """An owner's table, `{"qwen3": {"input": 0.2, "output": 0.6, "cache_read": 0.02}}`, in dollars a million tokens;
+    `cache_read` and `cache_write` may be left out. Raises ValueError with a sentence for a person."""
+    prices = {}
+    for model, row in table.items():
+        unknown = set(row) - {"input", "output", "cache_read", "cache_write"}
+        if unknown or not {"input", "output"} <= set(row) or not all(0 <= value < 1e6 for value in row.values()):
+            raise ValueError(
+                f"prices.{model} must have input and output, and may have cache_read and cache_write, "
+                "each in dollars a million tokens."
+            )
+        price = Price.dollars(row["input"], row["output"], row.get("cache_read"))
+        if "cache_write" in row:
+            price = Price(price.input, price.output, price.cache_read, round(row["cache_write"] * 1_000_000))
+        prices[model] = price
+    return prices
+
+
 class Prices:
     """The price of one model: the owner's table first (prefix of the model's name -> Price), then the list prices."""
 

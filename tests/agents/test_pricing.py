@@ -3,7 +3,7 @@
 import pytest
 
 from server.agents.base import Cost
-from server.agents.pricing import Price, Prices, context_window_of
+from server.agents.pricing import Price, Prices, context_window_of, prices_from
 from server.protocol import Usage
 
 MILLION = 1_000_000
@@ -60,3 +60,14 @@ def test_a_part_of_a_microdollar_is_rounded_up():
 )
 def test_the_context_is_known_by_family(model, window):
     assert context_window_of(model) == window
+
+
+def test_the_owners_table_is_read_in_dollars():
+    table = {"qwen3": {"input": 0.2, "output": 0.6, "cache_write": 0}}
+    assert prices_from(table) == {"qwen3": Price(200_000, 600_000, 20_000, 0)}
+
+
+@pytest.mark.parametrize("row", [{"input": 1}, {"input": 1, "output": -1}, {"input": 1, "output": 2, "outptu": 2}])
+def test_a_broken_table_is_named(row):
+    with pytest.raises(ValueError, match="prices.qwen3 must have"):
+        prices_from({"qwen3": row})
