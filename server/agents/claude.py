@@ -9,6 +9,7 @@ awaits its next item) and the provider's connection is closed at once.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import logging
 import time
@@ -30,7 +31,7 @@ from server.agents.speakers import (
     first_kept,
     system_blocks,
 )
-from server.agents.stream import Reading
+from server.agents.stream import BadStream, Reading
 from server.errors import AgentTrouble
 from server.protocol import Usage
 
@@ -41,6 +42,8 @@ DEFAULT_URL: Final = "https://api.anthropic.com"
 LONGEST_PAUSE_S: Final = 60.0  # a service that asks for more gets no new try; the room is told at once
 MOST_CONTINUATIONS: Final = 8  # of a paused turn
 _PAGE_TOKENS: Final = 20_000
+# What the SDK's parsing raises on events that are no events: bad JSON or UTF-8, deep nesting, wrong shapes.
+_NOT_UNDERSTOOD: Final = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError)
 _STOP_REASONS: Final = frozenset({"end_turn", "stop_sequence", "max_tokens", "model_context_window_exceeded"})
 
 
@@ -70,7 +73,8 @@ class ClaudeAgent:
 
     def __init__(self, config: ClaudeConfig) -> None:
         self._config = config
-        self._url = config.base_url or DEFAULT_URL
+        # The SDK adds /v1 itself; many local servers print their address with it.
+        self._url = (config.base_url or DEFAULT_URL).rstrip("/").removesuffix("/v1")
         self._window = config.context_window or context_window_of(config.model)
         # A small local window must hold the question too, not only the answer.
         self._max_tokens = max(256, min(config.max_tokens, self._window // 2))
@@ -220,6 +224,8 @@ class ClaudeAgent:
                     return
                 except TimeoutError:
                     raise Silence from None
+                except _NOT_UNDERSTOOD as mistake:
+                    raise BadStream(f"the SDK met a {type(mistake).__name__}") from None
                 shown = reading.feed(event)
                 if shown is not None:
                     yield shown
@@ -333,6 +339,7 @@ data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":
 """
 
 
+@functools.cache  # once a process
 def _warm_up() -> None:
     """Read one answer that never leaves the process: what the SDK makes on first use, 80 ms, is then there."""
     import anthropic
