@@ -20,7 +20,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from server.agents.base import Cost, Exchange, Finished, Note, Question, Text
-from server.agents.failures import NO_TOOL, REFUSAL, CutOff, Failure, Silence, duration, failure_of
+from server.agents.failures import NO_TOOL, REFUSAL, CutOff, Failure, duration, failure_of
 from server.agents.pricing import Price, Prices, context_window_of
 from server.agents.speakers import (
     Block,
@@ -32,6 +32,7 @@ from server.agents.speakers import (
     system_blocks,
 )
 from server.agents.stream import BadStream, Reading
+from server.agents.watchdog import Watchdog
 from server.errors import AgentTrouble
 from server.protocol import Usage
 
@@ -207,34 +208,28 @@ class ClaudeAgent:
 
     async def _request(self, question: Question, run: _Run, reading: Reading) -> AsyncGenerator[Text | Note, None]:
         """One HTTP request; its connection is closed when this generator ends, however it ends."""
-        silence_s = self._config.silence_timeout_s
-        try:
-            async with asyncio.timeout(silence_s):
-                stream = await self._client.messages.create(**self._body(question, run), stream=True)
-        except TimeoutError:
-            raise Silence from None
-        try:
-            events = stream.__aiter__()
-            while True:
-                try:
-                    # Pings do not come out of the SDK, so they do not count as life.
-                    async with asyncio.timeout(silence_s):
-                        event = await events.__anext__()
-                except StopAsyncIteration:
-                    return
-                except TimeoutError:
-                    raise Silence from None
-                except _NOT_UNDERSTOOD as mistake:
-                    raise BadStream(f"the SDK met a {type(mistake).__name__}") from None
-                shown = reading.feed(event)
-                if shown is not None:
-                    yield shown
-                if reading.stopped:
-                    # The rest is the end of the body: read, the connection can be used again.
-                    await _drain(events)
-                    return
-        finally:
-            await stream.close()
+        with Watchdog(self._config.silence_timeout_s) as watchdog:
+            create = self._client.messages.create
+            stream = await watchdog.step(create(**self._body(question, run), stream=True))
+            try:
+                events = stream.__aiter__()
+                while True:
+                    try:
+                        # Pings do not come out of the SDK, so they do not count as life.
+                        event = await watchdog.step(events.__anext__())
+                    except StopAsyncIteration:
+                        return
+                    except _NOT_UNDERSTOOD as mistake:
+                        raise BadStream(f"the SDK met a {type(mistake).__name__}") from None
+                    shown = reading.feed(event)
+                    if shown is not None:
+                        yield shown
+                    if reading.stopped:
+                        # The rest is the end of the body: read, the connection can be used again.
+                        await _drain(events)
+                        return
+            finally:
+                await stream.close()
 
     def _body(self, question: Question, run: _Run) -> dict[str, Any]:
         history = run.history

@@ -13,6 +13,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from server.agents.stream import BadStream, clean_line
+from server.agents.watchdog import Silence
 from server.errors import AgentTrouble
 from server.protocol import Code
 
@@ -34,10 +35,6 @@ class Failure(Struct, frozen=True):
         if self.retry_after_s is not None and self.retry_after_s > 1:
             wait = f" It asks for a pause of {duration(self.retry_after_s)}."
         return AgentTrouble(self.code, f"{self.what}.{wait} {self.next_step}", retry_after_s=self.retry_after_s)
-
-
-class Silence(Exception):
-    """No token came for longer than the watchdog allows; `before_start` when not even the answer had begun."""
 
 
 class CutOff(Exception):
