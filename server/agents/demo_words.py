@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from server.agents.base import Question, Said
+from server.agents.speakers import whole
 
 HOW_TO_LEAVE: Final = """To talk with a real model, set a key and restart the server:
 
@@ -104,7 +105,10 @@ def _speakers(said: tuple[Said, ...] | list[Said]) -> list[str]:
 
 def _who(question: Question) -> str:
     heard = _speakers([said for exchange in question.history for said in exchange.asked] + list(question.asked))
-    return f"In the room **{question.room}** I have heard {_names(heard)}. Members who have said nothing yet are in the side panel (F3)."
+    return (
+        f"In the room **{question.room}** I have heard {_names(heard)}. "
+        "Members who have said nothing yet are in the side panel (F3)."
+    )
 
 
 def _earlier(question: Question) -> str:
@@ -133,7 +137,7 @@ _WAYS: Final[tuple[tuple[str, Callable[[Question], str]], ...]] = (
 
 def _quoted(text: str) -> str:
     """The asker's words on one line, short, and without what Markdown would take as its own."""
-    line = " ".join(text.split())
+    line = " ".join(whole(text).split())
     line = re.sub(r"[`*_\[\]<>|#~\\]", "", line).strip()
     return line if len(line) <= 80 else line[:79].rstrip() + "…"
 

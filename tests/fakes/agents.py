@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from server.agents.base import Cost, Finished, Note, Question, Text
@@ -71,12 +71,20 @@ class ScriptedRun:
 
 
 class ScriptedAgent:
-    """Every answer waits for the test: `run = await agent.wait_run()`, then `run.say("…")`, `run.finish()`."""
+    """Every answer waits for the test: `run = await agent.wait_run()`, then `run.say("…")`, `run.finish()`.
+
+    `lead` is called with each run as it begins, for a test that always wants the same said.
+    """
 
     name = "scripted"
     model = "scripted-1"
 
-    def __init__(self, most: Cost = Cost(100, 100)) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        most: Cost = Cost(100, 100),  # noqa: B008 - frozen
+        lead: Callable[[ScriptedRun], None] = lambda run: None,
+    ) -> None:
+        self._lead = lead
         self.runs: list[ScriptedRun] = []
         self._started = asyncio.Condition()
         self._taken = 0
@@ -96,6 +104,7 @@ class ScriptedAgent:
     async def answer(self, question: Question) -> AsyncGenerator[Text | Note | Finished, None]:
         run = ScriptedRun(question)
         self.runs.append(run)
+        self._lead(run)
         async with self._started:
             self._started.notify_all()
         try:
