@@ -7,8 +7,12 @@ of the server.
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
@@ -96,6 +100,17 @@ def is_user_name(name: str) -> bool:
 def is_cid(cid: str) -> bool:
     """Whether `cid` may identify a command (a UUID, by convention)."""
     return _CID.fullmatch(cid) is not None
+
+
+def default_socket_path(environ: Mapping[str, str]) -> Path:
+    """Where client and server of one person meet on one machine: the runtime folder, else one in the temporary folder.
+
+    Both sides must find the same place, so it stands here. Whoever uses it checks owner and mode (0700) of the folder.
+    """
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        return Path(runtime) / "tui-agent" / "server.sock"
+    return Path(tempfile.gettempdir()) / f"tui-agent-{os.getuid()}" / "server.sock"
 
 
 def rfc3339(unix_s: float) -> str:

@@ -5,7 +5,7 @@ Implementations (`claude`, `demo`, and the instant one of the tests) pass one ki
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -73,7 +73,7 @@ class Agent(Protocol):
     @property
     def model(self) -> str: ...
 
-    def answer(self, question: Question) -> AsyncIterator[Text | Note | Finished]:
+    def answer(self, question: Question) -> AsyncGenerator[Text | Note | Finished, None]:
         """Stream one answer. Raises errors.AgentTrouble when it fails, also after some text came. When the asyncio task
         that iterates is cancelled, the provider's connection is closed before CancelledError leaves."""
         ...
@@ -82,8 +82,16 @@ class Agent(Protocol):
         """An upper bound of what answering may cost, to be reserved before the run."""
         ...
 
+    def partial_cost(self, question: Question, answer: str) -> Cost:
+        """An estimate of what a stopped or failed answer did cost: the question, and what was written of the answer."""
+        ...
+
     def cost(self, usage: Usage) -> Cost:
         """What an answer did cost."""
+        ...
+
+    async def prepare(self) -> None:
+        """What is slow and need not be done before the first client can connect (imports). Never raises."""
         ...
 
     async def close(self) -> None:

@@ -1,0 +1,271 @@
+"""A running server: the store, the agent, the hub and the listeners, from start to a graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import ssl
+import stat
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.server import Server, serve
+
+from server import protocol as wire
+from server.agents.base import Agent
+from server.agents.choose import make_agent
+from server.auth import Tokens, is_loopback
+from server.config import ConfigTrouble, ServerSettings
+from server.core.budget import Budget, Limit, day_of
+from server.datadir import DataDir
+from server.gateway import Door, Gateway, Peer
+from server.protocol import Close
+from server.runtime.hub import Hub
+from server.runtime.room_runner import Services
+from server.store.sqlite import open_sqlite
+
+log = logging.getLogger("server.app")
+
+IDLE_LOOK_S = 1.0
+
+
+async def run(
+    settings: ServerSettings,
+    socket_path: Path | None,
+    *,
+    on_ready: Callable[[str], None],
+    agent: Agent | None = None,
+    on_point: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until told to stop. `on_ready` gets the address once it listens.
+
+    Tests and the bench bring an `agent` of their own, and are told the store's crash points by `on_point`.
+
+    Raises ConfigTrouble, StoreUnusable and datadir.DataDirTaken before anything listens.
+    """
+    check(settings, socket_path)
+    with DataDir(settings.data_path) as data_dir:
+        store = await open_sqlite(data_dir.path / "rooms.db", on_point)
+        agent = agent or make_agent(settings, os.environ)
+        try:
+            today = day_of(time.time())
+            budget = Budget(_limit(settings), today, *await store.spent(today))
+            services = Services(store, agent, budget, time.monotonic, time.time, f"tui-agent/{wire.AGENT_VERSION}")
+            async with Hub(services) as hub:
+                await _serve(settings, socket_path, data_dir, hub, agent, on_ready)
+        finally:
+            await agent.close()
+            await store.close()
+
+
+def check(settings: ServerSettings, socket_path: Path | None) -> None:
+    """What must not be started. Raises ConfigTrouble."""
+    if socket_path is None and settings.insecure_no_auth and not is_loopback(settings.host or "127.0.0.1"):
+        raise ConfigTrouble("--insecure-no-auth works on loopback only; leave it out and hand out tokens instead.")
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        raise ConfigTrouble("--tls-cert and --tls-key belong together; give both.")
+    if socket_path is not None and settings.tls_cert:
+        raise ConfigTrouble("A Unix socket needs no TLS; leave --tls-cert out or give --port.")
+
+
+def _limit(settings: ServerSettings) -> Limit:
+    dollars = settings.budget_dollars_per_day
+    return Limit(settings.budget_tokens_per_day, None if dollars is None else int(dollars * 1_000_000))
+
+
+async def _serve(
+    settings: ServerSettings,
+    socket_path: Path | None,
+    data_dir: DataDir,
+    hub: Hub,
+    agent: Agent,
+    on_ready: Callable[[str], None],
+) -> None:
+    started_s = time.monotonic()
+
+    def status() -> dict[str, Any]:
+        return {
+            "version": wire.AGENT_VERSION,
+            "pid": os.getpid(),
+            "uptime_s": round(time.monotonic() - started_s),
+            "connections": gateway.connections,
+            "open_runs": hub.open_runs,
+            "queued": hub.queued_messages,
+            "tasks": 0,
+            "agent": agent.name,
+            "model": agent.model,
+        }
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    async with (
+        Gateway(
+            hub,
+            monotonic_s=time.monotonic,
+            wall_s=time.time,
+            status=status,
+            connections_a_user=settings.connections_per_user,
+            connections=settings.connections,
+            command_burst=settings.command_burst,
+            commands_per_s=settings.commands_per_s,
+        ) as gateway,
+        _listen(settings, socket_path, data_dir, gateway) as (server, address),
+    ):
+        data_dir.publish({"pid": os.getpid(), "address": address, "version": wire.AGENT_VERSION})
+        on_ready(address)
+        log.info("listening on %s, agent %s", address, agent.name)
+        async with asyncio.TaskGroup() as group:
+            # Heavy imports (the SDK takes over a second) come after the first client can connect.
+            group.create_task(agent.prepare(), name="prepare the agent")
+            idle = group.create_task(_leave_when_idle(settings, hub, gateway, stop), name="idle exit")
+            gc.collect()
+            gc.freeze()
+            await stop.wait()
+            idle.cancel()
+        log.info("stopping")
+        server.close(close_connections=False)
+        gateway.refuse_new()
+        await hub.stop()
+        gateway.close_all(Close.SERVICE_RESTART, "the server restarts")
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.remove_signal_handler(number)
+
+
+async def _leave_when_idle(settings: ServerSettings, hub: Hub, gateway: Gateway, stop: asyncio.Event) -> None:
+    """End after `idle_exit_s` without a connection, an open run, a queued message or a task."""
+    if settings.idle_exit_s is None:
+        return
+    idle_since_s = time.monotonic()
+    while not stop.is_set():
+        await asyncio.sleep(min(IDLE_LOOK_S, settings.idle_exit_s))
+        if gateway.connections or hub.is_busy:
+            idle_since_s = time.monotonic()
+        elif time.monotonic() - idle_since_s >= settings.idle_exit_s:
+            log.info("nobody was here for %.0f s", settings.idle_exit_s)
+            stop.set()
+
+
+@contextlib.asynccontextmanager
+async def _listen(
+    settings: ServerSettings, socket_path: Path | None, data_dir: DataDir, gateway: Gateway
+) -> AsyncIterator[tuple[Server, str]]:
+    """The one listener, on a Unix socket or TCP. Raises ConfigTrouble when the address cannot be had."""
+    host = settings.host or "127.0.0.1"
+    tls = _tls(settings)
+    if socket_path is not None:
+        sock = bind_unix(socket_path)
+        door = Door(tokens=None, status_tokens=None, is_unix=True)
+        address = f"unix:{socket_path}"
+    else:
+        sock = _bind_tcp(host, settings.port or 0)
+        tokens = Tokens(data_dir.path)
+        door = Door(
+            tokens=None if settings.insecure_no_auth else tokens,
+            status_tokens=tokens,
+            is_unix=False,
+            bound_host=host,
+            allowed_hosts=settings.allow_host,
+            allowed_origins=settings.allow_origin,
+        )
+        shown = f"[{host}]" if ":" in host else host
+        address = f"{'wss' if tls else 'ws'}://{shown}:{sock.getsockname()[1]}"
+    try:
+        server = await serve(
+            gateway.handle,
+            sock=sock,
+            ssl=tls,
+            subprotocols=None,
+            select_subprotocol=Gateway.select_subprotocol,
+            compression=None,
+            process_request=gateway.process_request(door),
+            server_header=None,
+            open_timeout=10,
+            ping_interval=wire.HEARTBEAT_S,
+            ping_timeout=wire.HEARTBEAT_TIMEOUT_S,
+            close_timeout=2,
+            max_size=wire.CLIENT_FRAME_BYTES,
+            max_queue=4,
+            create_connection=Peer,
+            logger=logging.getLogger("server.websockets"),
+            backlog=512,
+        )
+        try:
+            yield server, address
+        finally:
+            server.close()
+            await server.wait_closed()
+    finally:
+        if socket_path is not None:
+            _unlink(socket_path)
+
+
+def _unlink(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _tls(settings: ServerSettings) -> ssl.SSLContext | None:
+    if not settings.tls_cert:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError):
+        raise ConfigTrouble(
+            f"The certificate {settings.tls_cert} and its key cannot be used; check both paths (PEM files)."
+        ) from None
+    return context
+
+
+def _bind_tcp(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=512)
+    except (OSError, OverflowError):
+        raise ConfigTrouble(f"Port {port} on {host} cannot be used; is it taken? Choose another with --port.") from None
+
+
+def bind_unix(path: Path) -> socket.socket:
+    """A listening socket that only its owner may use (0600 in 0700). Raises ConfigTrouble.
+
+    A file that nobody listens on is what a killed server left; it is replaced.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        info = path.parent.stat()
+        if info.st_uid == os.getuid() and stat.S_IMODE(info.st_mode) & 0o077 and path.parent.name == "tui-agent":
+            path.parent.chmod(0o700)
+        if _is_listening(path):
+            raise ConfigTrouble(f"A server already listens on {path}; `tui-agent-server stop` ends it.")
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        old_mask = os.umask(0o177)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(old_mask)
+        return sock
+    except OSError:
+        raise ConfigTrouble(
+            f"The socket {path} cannot be made; choose a shorter or writable path with --socket."
+        ) from None
+
+
+def _is_listening(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
