@@ -11,10 +11,10 @@ import logging
 import random as random_module
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from websockets.asyncio.client import connect, unix_connect
 from websockets.typing import Subprotocol
@@ -24,9 +24,11 @@ from server.protocol import (
     MESSAGE_BYTES,
     SERVER_FRAME_BYTES,
     SUBPROTOCOL,
+    Close,
     Hello,
     Message,
     SubmitTask,
+    Welcome,
     encode,
 )
 from tui_agent.link import trouble
@@ -46,7 +48,7 @@ from tui_agent.link.outbox import Outbox, outbox_folder
 from tui_agent.link.resume import Cursor
 from tui_agent.link.sending import Sending
 from tui_agent.link.session import Session
-from tui_agent.link.trouble import Trouble
+from tui_agent.link.trouble import Trouble, Unreachable
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -57,6 +59,18 @@ _wire_log = logging.getLogger("tui_agent.link.wire")
 _wire_log.setLevel(logging.INFO)
 
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")  # a lone one would break every replay
+
+
+class LocalHost(Protocol):
+    """Who starts the server on this machine (local_server.LocalServer)."""
+
+    async def start(self) -> None:
+        """Have a server listen. Raises Unreachable."""
+        ...
+
+    async def renew(self, seen: str) -> str | None:
+        """Replace an older server: None nothing to do, "" replaced, else why not. Raises Unreachable."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +99,17 @@ class RoomLink:
         client: str,
         state_folder: Path,
         token: str | None = None,
-        before_connect: Callable[[], Awaitable[None]] | None = None,
+        local: LocalHost | None = None,
         times: Times | None = None,
         random: Callable[[], float] = random_module.random,
         wall_s: Callable[[], float] = time.time,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`before_connect` is awaited before each attempt (it starts a local server); it may raise Unreachable."""
+        """`local` starts the server on this machine when nobody listens; None for a server elsewhere."""
         self.address, self.room, self.user = address, room, user
         self._client, self._token = client, token
-        self._before_connect = before_connect
+        self._local = local
+        self._has_renewed = False
         self._times = times or Times()
         self._wall_s, self._monotonic_s = wall_s, monotonic_s
         self._device = str(uuid.uuid4())
@@ -109,6 +124,7 @@ class RoomLink:
         self._session: Session | None = None
         self._kick = asyncio.Event()  # stop waiting: a new try, or the end
         self._is_closing = False
+        self._note: str | None = None  # what is to be said while live
         self._finished: asyncio.Event | None = None
         if self._outbox.pending:
             self._report_pending()
@@ -125,6 +141,10 @@ class RoomLink:
 
     def events(self) -> AsyncIterator[LinkEvent]:
         return self._mailbox.read()
+
+    def stop_events(self) -> None:
+        """End `events` for the reader, with the connection as it is."""
+        self._mailbox.close()
 
     def send(self, command: Sendable) -> None:
         if isinstance(command, Message | SubmitTask):
@@ -209,17 +229,22 @@ class RoomLink:
     async def _connect_once(self) -> Trouble:
         """One connection, from the first packet to its end; why it ended."""
         try:
-            if self._before_connect is not None:
-                await self._before_connect()
-            socket = await self._open()
+            socket = await self._open_or_start()
         except Exception as exc:
             return trouble.of_failed_connect(exc, self.address, self._wall_s())
         if socket.subprotocol != SUBPROTOCOL:
-            socket.transport.abort()
-            return trouble.of_version(self.address)
+            return await self._of_strange(socket)
         hello = Hello(self._client, self._device, self.user, self._cursor.resume)
         session = Session(
-            socket, hello, self._cursor, self._sending, self._mailbox, self._times, self._on_live, self.address
+            socket,
+            hello,
+            self._cursor,
+            self._sending,
+            self._mailbox,
+            self._times,
+            self._on_live,
+            self._renew,
+            self.address,
         )
         self._session = session
         began_s = self._monotonic_s()
@@ -230,6 +255,39 @@ class RoomLink:
         finally:
             self._session = None
             self._backoff.ended(was_welcomed=session.is_welcomed, lived_s=self._monotonic_s() - began_s)
+
+    async def _open_or_start(self) -> ClientConnection:
+        try:
+            return await self._open()
+        except (FileNotFoundError, ConnectionRefusedError):
+            if self._local is None:
+                raise
+        await self._local.start()
+        return await self._open()
+
+    async def _of_strange(self, socket: ClientConnection) -> Trouble:
+        """Connected, but not with our subprotocol: a server of another version says so in its close code."""
+        try:
+            async with asyncio.timeout(self._times.close_timeout_s):
+                await socket.wait_closed()
+        except TimeoutError:
+            pass
+        finally:
+            socket.transport.abort()
+        if socket.subprotocol is not None or socket.close_code == Close.UNSUPPORTED_VERSION:
+            return trouble.of_version(self.address)
+        return trouble.not_ours(self.address)
+
+    async def _renew(self, welcome: Welcome) -> bool:
+        """Whether the local server was replaced by a newer one, so that this connection is to be left."""
+        if self._local is None or self._has_renewed:
+            return False
+        self._has_renewed = True
+        try:
+            self._note = await self._local.renew(welcome.server)
+        except Unreachable:
+            return True  # it stopped; the next attempt says what is wrong
+        return self._note == ""
 
     async def _open(self) -> ClientConnection:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else None
@@ -287,7 +345,7 @@ class RoomLink:
         self._sending.pump()
 
     def _on_live(self, latency_ms: float | None) -> None:
-        self._report(LinkStatus("live", latency_ms=latency_ms))
+        self._report(LinkStatus("live", latency_ms=latency_ms, sentence=self._note or ""))
 
     def _report(self, status: LinkStatus) -> None:
         self._status = replace(status, attempts=self._backoff.attempts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from websockets.exceptions import ConnectionClosed
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _MOST_FRAMES = 256  # waiting to go out; more are refused, and kept commands wait in the outbox
 _GAP = Trouble("Something was missing in what the server sent; getting it again.")
 _NOT_WORDS = Trouble("The server sent something that is not of this protocol. Update the older of the two.")
+_RENEWED = Trouble("The server was replaced by the newer version.", at_once=True)
 _HALF_OPEN = Trouble("The server no longer answers.")
 
 
@@ -43,6 +44,7 @@ class Session:
         mailbox: Mailbox,
         times: Times,
         on_live: Callable[[float | None], None],
+        renew: Callable[[Welcome], Awaitable[bool]],
         address: Address,
     ) -> None:
         self._socket = socket
@@ -52,6 +54,7 @@ class Session:
         self._mailbox = mailbox
         self._times = times
         self._on_live = on_live
+        self._renew = renew
         self._address = address
         self._frames: asyncio.Queue[bytes] = asyncio.Queue(_MOST_FRAMES)
         self._why: Trouble | None = None
@@ -83,7 +86,8 @@ class Session:
                 ]
                 try:
                     await self._greet()
-                    await self._read()
+                    if self._why is None:
+                        await self._read()
                 finally:
                     for helper in helpers:
                         helper.cancel()
@@ -106,8 +110,13 @@ class Session:
             await self._socket.send(encode(self._hello).decode())
             frame = await self._socket.recv()
         event = self._decode(frame)
+        if isinstance(event, Error):
+            return  # a refusal: the close code that follows says it
         if not isinstance(event, Welcome):
             self.end(self._why or trouble.not_ours(self._address))
+            return
+        if await self._renew(event):
+            self.end(_RENEWED)
             return
         if self._cursor.take(event) is Not.GAP:
             self.end(_GAP)
@@ -120,7 +129,7 @@ class Session:
     async def _read(self) -> None:
         async for frame in self._socket:
             event = self._decode(frame)
-            if event is not None:
+            if event is not None and self.is_welcomed:
                 await self._take(event)
             if self._why is not None:
                 return
