@@ -1,0 +1,169 @@
+"""The command `tui-agent`: the chat, `ask`, and `voice setup|doctor`. Each imports its own part when it is used."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any, NoReturn
+
+from server.protocol import AGENT_VERSION, is_room_name, is_user_name
+
+FAILED, USAGE = 1, 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """One plain sentence instead of a usage wall."""
+
+    def error(self, message: str) -> NoReturn:
+        from tui_agent.config import shown
+
+        say(f"{shown(message[:1].upper() + message[1:]).rstrip('.')}. See `{self.prog} --help`.")
+        sys.exit(USAGE)
+
+
+def say(sentence: str) -> None:
+    """To the person, on stderr."""
+    try:
+        sys.stderr.write(sentence + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # nobody reads it
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    _speak_utf8()
+    try:
+        return _main(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as exc:
+        say(f"Something went wrong inside tui-agent; nothing that was sent is lost. {_note_crash(exc)}")
+        return FAILED
+
+
+def _main(argv: list[str]) -> int:
+    # By hand, because argparse would take the words of a question for a command.
+    if argv[:1] == ["voice"]:
+        return _voice(argv[1:])
+    is_ask = argv[:1] == ["ask"]
+    arguments = (_ask_parser() if is_ask else _chat_parser()).parse_args(argv[1:] if is_ask else argv)
+    flags: dict[str, Any] = {key: value for key, value in vars(arguments).items() if value not in (None, False)}
+    question, as_json = " ".join(flags.pop("question", [])), flags.pop("as_json", False)
+    sentence = _check_names(flags)
+    if sentence is not None:
+        say(sentence)
+        return USAGE
+    from tui_agent import config
+
+    settings = config.load(flags)
+    if is_ask:
+        for problem in settings.problems:
+            say(problem)
+        from tui_agent.ask import main as ask
+
+        return ask(settings, question, as_json=as_json)
+    if not settings.plain and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        say('There is no terminal here. Ask one question with `tui-agent ask "…"`, or start with --plain.')
+        return USAGE
+    from tui_agent.app import run_app
+
+    return int(run_app(settings))
+
+
+def _chat_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tui-agent",
+        description="A chat with an agent in a terminal.",
+        epilog='Also: tui-agent ask "…" [--json]   one question, the answer goes to stdout;   '
+        "tui-agent voice setup|doctor   prepare and check talking.",
+    )
+    parser.add_argument("--version", action="version", version=f"tui-agent {AGENT_VERSION}")
+    _add_shared(parser)
+    parser.add_argument("--voice", dest="with_voice", action="store_true", help="talk hands-free from the start")
+    parser.add_argument("--plain", action="store_true", help="lines instead of a screen")
+    return parser
+
+
+def _ask_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tui-agent ask",
+        description="Ask one question; the answer streams to stdout. What is piped in is added to the question.",
+        epilog="Exit status: 0 done, 1 failed, 2 usage, 3 no server, 130 interrupted.",
+    )
+    parser.add_argument("question", nargs="*", help="the question; quote it")
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print the events, one a line")
+    _add_shared(parser)
+    return parser
+
+
+def _add_shared(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--room", help="the room to join (default: main)")
+    parser.add_argument("--user", metavar="NAME", help="your name there (default: the system's)")
+    parser.add_argument(
+        "--server", dest="server_url", metavar="URL", help="ws://HOST:PORT or wss://HOST (default: this machine's own)"
+    )
+    parser.add_argument("--token-file", dest="token_file", metavar="FILE", help="the token for that server")
+
+
+def _check_names(flags: dict[str, Any]) -> str | None:
+    """A sentence about a flag that cannot be used."""
+    if "room" in flags and not is_room_name(flags["room"]):
+        return "This is no room name: --room takes a-z 0-9 . _ - (at most 64, beginning with a letter or digit)."
+    if "user" in flags and not is_user_name(flags["user"]):
+        return "This is no user name: --user takes a-z 0-9 _ - (at most 32, beginning with a letter or digit)."
+    if "server_url" in flags:
+        from tui_agent.link.address import BadAddress, parse_address
+
+        try:
+            parse_address(flags["server_url"])
+        except BadAddress as exc:
+            return str(exc)
+    return None
+
+
+def _voice(argv: list[str]) -> int:
+    match argv[:1]:
+        case ["setup"]:
+            from tui_agent.voice.setup import main as setup
+
+            return int(setup(argv[1:]))
+        case ["doctor"]:
+            from tui_agent.voice.doctor import main as doctor
+
+            return int(doctor(argv[1:]))
+        case _:
+            say("Use `tui-agent voice setup` to get the model, or `tui-agent voice doctor` to check every part.")
+            return 0 if argv[:1] in (["-h"], ["--help"]) else USAGE
+
+
+def _speak_utf8() -> None:
+    """Under a POSIX locale a name or an answer must not end in an encoding error."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def _note_crash(exc: Exception) -> str:
+    """Write where it happened (no values, which may be what people said) and say where that stands."""
+    import os
+    import time
+    import traceback
+
+    from tui_agent.paths import state_folder
+
+    path = state_folder() / "client-crash.log"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(fd, "a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} tui-agent {AGENT_VERSION} {type(exc).__name__}\n")
+            file.writelines(traceback.format_tb(exc.__traceback__))
+    except OSError:
+        return "Start again; if it happens again, please report it."
+    return f"Start again; if it happens again, please report it with {path}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""From settings to a link: which server, which token, and whether this machine's own server may be started."""
+
+from __future__ import annotations
+
+from server.protocol import AGENT_VERSION
+from tui_agent.config import Settings, read_token
+from tui_agent.link.address import BadAddress, local_address, parse_address
+from tui_agent.link.connection import RoomLink
+from tui_agent.local_server import LocalServer, socket_path
+from tui_agent.paths import state_folder
+
+CLIENT = f"tui-agent/{AGENT_VERSION}"
+
+
+class CannotJoin(Exception):
+    """The settings lead to no server. The text is a sentence for a person."""
+
+
+def make_link(settings: Settings, room: str | None = None) -> RoomLink:
+    """A link to `room` (else to the room of the settings), not running yet. Raises CannotJoin."""
+    room = room or settings.room
+    if not settings.server_url:
+        path = socket_path()
+        local = LocalServer(path, state_folder())
+        return RoomLink(
+            local_address(path), room, settings.user, client=CLIENT, state_folder=state_folder(), local=local
+        )
+    try:
+        address, token = parse_address(settings.server_url), read_token(settings)
+    except BadAddress as exc:
+        raise CannotJoin(str(exc)) from None
+    except ValueError as exc:
+        raise CannotJoin(str(exc)) from None
+    return RoomLink(address, room, settings.user, client=CLIENT, state_folder=state_folder(), token=token)
