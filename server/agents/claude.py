@@ -9,8 +9,6 @@ awaits its next item) and the provider's connection is closed at once.
 from __future__ import annotations
 
 import asyncio
-import functools
-import ipaddress
 import logging
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -107,27 +105,9 @@ class ClaudeAgent:
             raise
 
     def _open(self) -> Any:
-        import anthropic
-        import httpx2
+        from server.agents import sdk
 
-        limits = httpx2.Limits(max_connections=1000, max_keepalive_connections=20)
-        timeout = httpx2.Timeout(self._config.silence_timeout_s + 30, connect=10.0)  # our watchdog comes first
-        # Proxies of the environment are for the world; one for http:// would break a model on this machine.
-        http = (
-            httpx2.AsyncClient(trust_env=False, limits=limits, timeout=timeout)
-            if is_loopback(self._url)
-            else anthropic.DefaultAsyncHttpxClient(limits=limits, timeout=timeout)
-        )
-        client = anthropic.AsyncAnthropic(
-            # Local servers want no key, the SDK does.
-            api_key=self._config.api_key or "no-key",
-            base_url=self._url,
-            max_retries=0,
-            timeout=timeout,
-            http_client=http,
-        )
-        _warm_up()
-        return client
+        return sdk.open_client(self._url, self._config.api_key, self._config.silence_timeout_s)
 
     async def answer(self, question: Question) -> AsyncGenerator[Text | Note | Finished, None]:
         """Stream one answer. Raises AgentTrouble. See base.Agent."""
@@ -316,54 +296,6 @@ class _Run:
             context_window=window,
             context_tokens=context,
         )
-
-
-_WARM_UP: Final = b"""event: message_start
-data: {"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"m","content":[],\
-"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}}
-
-event: content_block_start
-data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
-
-event: content_block_delta
-data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}
-
-event: message_delta
-data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":1}}
-
-"""
-
-
-@functools.cache  # once a process
-def _warm_up() -> None:
-    """Read one answer that never leaves the process: what the SDK makes on first use, 80 ms, is then there."""
-    import anthropic
-    import anyio
-    import httpx2
-
-    anyio.run(anyio.sleep, 0)  # in this thread's own loop; it imports the part for asyncio
-
-    def handler(_: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=_WARM_UP)
-
-    with (
-        httpx2.Client(transport=httpx2.MockTransport(handler)) as http,
-        anthropic.Anthropic(api_key="none", base_url=DEFAULT_URL, max_retries=0, http_client=http) as client,
-    ):
-        events = client.messages.create(
-            model="m", max_tokens=1, stream=True, messages=[{"role": "user", "content": "x"}]
-        )
-        for _event in events:
-            pass
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the URL names this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 async def _drain(events: Any) -> None:

@@ -9,11 +9,12 @@ from contextlib import aclosing
 import pytest
 
 from server.agents.base import Exchange, Question, Said
-from server.agents.claude import ClaudeAgent, ClaudeConfig, is_loopback
+from server.agents.claude import ClaudeAgent, ClaudeConfig
+from server.agents.sdk import is_loopback
 from server.protocol import Usage
 from tests.agents.asking import HELLO, ask
 from tests.agents.conftest import KEY
-from tests.fakes.messages_api import (
+from tests.fakes.messages_replies import (
     Endless,
     Hang,
     Send,

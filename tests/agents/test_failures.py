@@ -11,7 +11,7 @@ import pytest
 from server.agents.failures import duration, retry_after_s
 from tests.agents.asking import ask
 from tests.agents.conftest import KEY
-from tests.fakes.messages_api import (
+from tests.fakes.messages_replies import (
     Cut,
     Hang,
     Pings,

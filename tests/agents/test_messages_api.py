@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.agents.asking import ask
-from tests.fakes.messages_api import FakeMessagesAPI, Send, event
+from tests.fakes.messages_api import FakeMessagesAPI
+from tests.fakes.messages_replies import Send, event
 from tests.fakes.messages_rules import violations_of
 
 HEAD = {"anthropic-version": "x", "authorization": "Bearer x"}
