@@ -17,8 +17,9 @@ def open_client(url: str, api_key: str | None, silence_timeout_s: float) -> anth
     limits = httpx2.Limits(max_connections=1000, max_keepalive_connections=20)
     timeout = httpx2.Timeout(silence_timeout_s + 30, connect=10.0)  # our watchdog comes first
     # Proxies of the environment are for the world; one for http:// would break a model on this machine.
+    # Without TLS there are no certificates to load (0.1 s).
     http = (
-        httpx2.AsyncClient(trust_env=False, limits=limits, timeout=timeout)
+        httpx2.AsyncClient(trust_env=False, verify=url.startswith("https://"), limits=limits, timeout=timeout)
         if is_loopback(url)
         else anthropic.DefaultAsyncHttpxClient(limits=limits, timeout=timeout)
     )

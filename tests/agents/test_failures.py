@@ -73,6 +73,15 @@ FAILURES = {
     "pings from the start": (stream(start(), Pings(0.02)), "model_error", "silent for 0.3 s"),
     "clean end without a stop": (stream(opened("x")), "model_error", "broke off"),
     "stop without a reason": (stream(opened("x"), event("message_stop")), "model_error", "broke off"),
+    "stop with a null reason": (
+        stream(
+            opened("x"),
+            event("message_delta", delta={"stop_reason": None}, usage={"output_tokens": 1}),
+            event("message_stop"),
+        ),
+        "model_error",
+        "broke off",
+    ),
     "bad JSON": (stream(opened("x"), BAD_JSON), "model_error", "ANTHROPIC_BASE_URL"),
     "bad UTF-8": (stream(opened("x"), NOT_UTF8), "model_error", "ANTHROPIC_BASE_URL"),
     "deep JSON": (stream(opened("x"), NESTED), "model_error", "ANTHROPIC_BASE_URL"),
