@@ -184,6 +184,16 @@ async def test_connections_are_used_again(api, claude_with):
     assert api.connections == 1
 
 
+async def test_a_connection_that_the_service_closed_meanwhile_is_made_anew(api, claude_with):
+    agent = claude_with()
+    await ask(agent)
+    await api.drop_connections()
+    heard = await ask(agent)
+    assert heard.finished is not None
+    assert heard.notes == []
+    assert api.connections == 2
+
+
 async def test_a_request_asked_for_is_closed_upstream_at_once_when_cancelled(api, claude_with):
     agent = claude_with(silence_timeout_s=30)
     await agent.prepare()

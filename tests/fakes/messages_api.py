@@ -102,11 +102,16 @@ class FakeMessagesAPI:
         self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
+    async def drop_connections(self) -> None:
+        """Close all connections, also those that wait for a next request."""
+        for connection in list(self._open):
+            await connection.end()
+        await asyncio.sleep(0.02)  # until the client's side has seen it
+
     async def close(self) -> None:
         assert self._server is not None
         self._server.close()
-        for connection in list(self._open):
-            await connection.end()
+        await self.drop_connections()
         await self._server.wait_closed()
 
     async def __aenter__(self) -> FakeMessagesAPI:
