@@ -221,6 +221,8 @@ class Asking:
             case Interrupted(reason="server_restart"):
                 say("The answer was cut off by a restart of the server. Ask again.")
                 return INTERRUPTED
+            case Interrupted() if self._printer.is_broken:
+                return INTERRUPTED  # nobody reads: quiet
             case Interrupted():
                 say("Interrupted." if event.by is None else f"Interrupted by {_cleaned(event.by)}.")
                 return INTERRUPTED

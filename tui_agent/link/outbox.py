@@ -243,10 +243,10 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def _make_private(folder: Path) -> None:
-    for part in (folder.parent, folder):
+    for part in (folder.parent.parent, folder.parent, folder):
         part.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if part.stat().st_mode & 0o077:
-            part.chmod(0o700)
+        if part is not folder.parent.parent and part.stat().st_mode & 0o077:
+            part.chmod(0o700)  # the state folder itself holds more than ours
 
 
 def _sync_folder(folder: Path) -> None:

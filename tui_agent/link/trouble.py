@@ -79,6 +79,8 @@ def of_failed_connect(exc: Exception, address: Address, now_s: float) -> Trouble
             return Trouble(f"No server answers at {address}. Start one there with tui-agent-server, or check --server.")
         case PermissionError():
             return Trouble(f"You may not use {address}: it belongs to somebody else.", "stop")
+        case EOFError() | ConnectionError() if address.base.startswith("wss:"):
+            return Trouble(f"{address} closed the connection in the TLS handshake. Is it a wss server, or ws://?")
         case EOFError() | ConnectionError() | asyncio.IncompleteReadError():
             return Trouble(f"The server at {address} closed the connection at once. Check --server.")
         case OSError():
