@@ -1,0 +1,192 @@
+"""Delivering: CPU a frame, many rooms at once, one member that stops reading."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable
+
+from bench.load import Receiver, message, open_receiver
+from bench.procs import Server, median, ours, percentile, started
+from bench.table import Row
+
+BARE, LESSON, SIO = "bench.baselines.bare", "bench.baselines.lesson", "bench.baselines.sio"
+
+
+async def flood(rounds: int = 3) -> Row:
+    """100 members, as fast as it goes: the frames that our server sends, then the same ones by bare broadcast."""
+    members, ratios, costs = 100, [], []
+    for _ in range(rounds):
+        with ours("--pieces", "1500", "--size", "300") as server:
+            probe = await open_receiver(server.address, "/rooms/main", probe=True, hello="probe", ours=True)
+            others = [
+                await open_receiver(server.address, "/rooms/main", hello=f"u{n}", ours=True) for n in range(members - 1)
+            ]
+            await asyncio.sleep(0.6)
+            cpu_s, first = server.cpu_s, len(probe.frames)
+            for _ in range(4):
+                seen = len(probe.frames)
+                probe.send(message())
+                await probe_done(probe, seen)
+            our_s = server.cpu_s - cpu_s
+            sizes = [len(payload) for _, payload in probe.frames[first:]]
+            close([probe, *others])
+        with started(BARE) as server:
+            receivers = [await open_receiver(server.address, "/rooms/room0") for _ in range(members)]
+            await asyncio.sleep(0.3)
+            cpu_s = server.cpu_s
+            await order(server.address, {"rooms": 1, "frames": len(sizes), "per_s": 0, "sizes": sizes})
+            bare_s = server.cpu_s - cpu_s
+            close(receivers)
+        frames = len(sizes) * members
+        costs.append((our_s / frames * 1e6, bare_s / frames * 1e6))
+        ratios.append(our_s / bare_s)
+    shown = f"{median([a for a, _ in costs]):.1f} us against {median([b for _, b in costs]):.1f} us"
+    return Row("CPU a delivered frame, 100 members, flat out", "bare broadcast", f"{median(ratios):.2f}x", "≤ 1.3x",
+               median(ratios) <= 1.3, shown)  # fmt: skip
+
+
+async def probe_done(probe: Receiver, seen: int) -> None:
+    """Until the terminal event of the next answer."""
+    async with asyncio.timeout(60):
+        while True:
+            for _, payload in probe.frames[seen:]:
+                if payload.startswith(b'{"type":"done"'):
+                    return
+            seen = len(probe.frames)
+            probe.news.clear()
+            await probe.news.wait()
+
+
+def close(receivers: list[Receiver]) -> None:
+    for receiver in receivers:
+        receiver.transport.abort()
+
+
+async def order(address: str, what: dict) -> None:
+    """Have a baseline send, and wait until it has."""
+    boss = await open_receiver(address, "/order", probe=True)
+    boss.send(json.dumps(what).encode())
+    await boss.wait(b"done", 120)
+    boss.transport.abort()
+
+
+ROOMS, MEMBERS, PER_S, TOKENS = 10, 50, 100, 500
+Joined = tuple[list[Receiver], list[Receiver]]
+
+
+async def many_rooms() -> list[Row]:
+    """10 rooms x 50 members x 100 tok/s, all stored: CPU a delivered token, and how old a token is when it comes."""
+    ours_us, bare_us, lesson_us, sio_us, p99_ms = [], [], [], [], []
+    for _ in range(2):
+        with ours("--pieces", str(TOKENS), "--per-s", str(PER_S), "--stamped") as server:
+            probes, others = await join(server, ours=True)
+            await asyncio.sleep(0.6)
+            cpu_s = server.cpu_s
+            for probe in probes:
+                probe.send(message())
+            await asyncio.gather(*(probe_done(probe, 0) for probe in probes))
+            ours_us.append(cost_us(server.cpu_s - cpu_s))
+            p99_ms.append(percentile([d for probe in probes for d in probe.delays_ms()], 0.99))
+            close(probes + others)
+        bare_us.append(await baseline(BARE, lambda server: join(server)))
+    for command, joining, costs in ((LESSON, join, lesson_us), (SIO, join_sio, sio_us)):
+        costs.append(await baseline(command, joining))
+    our = median(ours_us)
+    rows = []
+    for name, costs, reach in (
+        ("broadcast per token", bare_us, 0.6),
+        ("lesson's FastAPI server", lesson_us, 0.33),
+        ("python-socketio", sio_us, 0.13),
+    ):
+        ratio = our / median(costs)
+        shown = f"{our:.1f} us against {median(costs):.1f} us a token"
+        rows.append(Row("CPU a delivered token, 10 rooms x 50 members x 100 tok/s, stored", name, f"{ratio:.2f}x",
+                        f"≤ {reach}x", ratio <= reach, shown))  # fmt: skip
+    late = median(p99_ms)
+    rows.append(Row("the same: p99 of delivery", "–", f"{late:.0f} ms", "≤ 35 ms", late <= 35))
+    return rows
+
+
+def cost_us(cpu_s: float) -> float:
+    return cpu_s / (ROOMS * MEMBERS * TOKENS) * 1e6
+
+
+async def baseline(command: str, joining: Callable) -> float:
+    with started(command) as server:
+        probes, others = await joining(server)
+        await asyncio.sleep(0.3)
+        cpu_s = server.cpu_s
+        what = {"rooms": ROOMS, "frames": TOKENS, "per_s": PER_S, "sizes": None}
+        if command == SIO:
+            boss = probes[0]
+            boss.send(f'42["order",{json.dumps(what)}]'.encode())
+            await boss.wait(b'42["done"', 120)
+        else:
+            await order(server.address, what)
+        used = cost_us(server.cpu_s - cpu_s)
+        close(probes + others)
+        return used
+
+
+async def join(server: Server, *, ours: bool = False) -> Joined:
+    probes, others = [], []
+    for room in range(ROOMS):
+        for member in range(MEMBERS):
+            receiver = await open_receiver(
+                server.address, f"/rooms/room{room}", probe=member == 0, hello=f"u{room}-{member}", ours=ours
+            )
+            (probes if member == 0 else others).append(receiver)
+    return probes, others
+
+
+async def join_sio(server: Server) -> Joined:
+    probes, others = [], []
+    for room in range(ROOMS):
+        for member in range(MEMBERS):
+            receiver = await open_receiver(server.address, "/socket.io/?EIO=4&transport=websocket", probe=member == 0)
+            receiver.send(b"40")
+            receiver.send(f'42["join","room{room}"]'.encode())
+            (probes if member == 0 else others).append(receiver)
+    return probes, others
+
+
+async def stuck_reader() -> list[Row]:
+    """Ten members; one stops reading. The others' p99, and what the server holds for it."""
+    ratios, grown = [], []
+    for _ in range(2):
+        p99 = {}
+        for stuck in (False, True):
+            with ours("--pieces", "800", "--per-s", "200", "--stamped", "--size", "600") as server:
+                receivers = [
+                    await open_receiver(server.address, "/rooms/main", probe=True, hello=f"u{n}", ours=True)
+                    for n in range(10)
+                ]
+                bad = receivers.pop()
+                await asyncio.sleep(0.6)
+                if stuck:
+                    bad.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                    bad.transport.pause_reading()
+                before = server.rss_bytes
+                most = before
+                for _ in range(2):
+                    seen = len(receivers[0].frames)
+                    receivers[0].send(message("x" * 50_000))
+                    done = asyncio.ensure_future(probe_done(receivers[0], seen))
+                    while not done.done():
+                        await asyncio.sleep(0.1)
+                        most = max(most, server.rss_bytes)
+                p99[stuck] = percentile([d for r in receivers for d in r.delays_ms()], 0.99)
+                if stuck:
+                    grown.append((most - before) / 2**20)
+                else:
+                    calm = (most - before) / 2**20
+                close([*receivers, bad])
+        ratios.append(p99[True] / p99[False])
+        grown[-1] -= calm
+    return [
+        Row("one member of ten stops reading: the others' p99", "without it", f"{median(ratios):.2f}x", "≤ 2x",
+            median(ratios) <= 2),
+        Row("the same: the server grows", "without it", f"{median(grown):.1f} MiB", "≤ 2 MiB", median(grown) <= 2),
+    ]  # fmt: skip
