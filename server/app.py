@@ -21,6 +21,7 @@ from websockets.asyncio.server import Server, serve
 from server import protocol as wire
 from server.agents.base import Agent
 from server.agents.choose import NoAgent, choose
+from server.agents.claude import ClaudeAgent, ClaudeConfig
 from server.agents.demo import DemoAgent
 from server.auth import Tokens, is_loopback
 from server.config import ConfigTrouble, ServerSettings
@@ -82,7 +83,22 @@ def make_agent(settings: ServerSettings, environ: Mapping[str, str]) -> Agent:
         choice = choose(settings.agent, environ)
     except NoAgent as none:
         raise ConfigTrouble(none.message) from None
-    return DemoAgent(pieces_per_s=settings.demo_tokens_per_s)
+    if choice.agent == "demo":
+        return DemoAgent(pieces_per_s=settings.demo_tokens_per_s)
+    return ClaudeAgent(
+        ClaudeConfig(
+            model=settings.model,
+            base_url=choice.base_url,
+            api_key=choice.api_key,
+            system_prompt=settings.system_prompt,
+            max_tokens=settings.max_tokens,
+            web_search=settings.web_search,
+            web_fetch=settings.web_fetch,
+            silence_timeout_s=settings.silence_timeout_s,
+            context_window=settings.context_window,
+            prices=settings.prices,
+        )
+    )
 
 
 def _limit(settings: ServerSettings) -> Limit:

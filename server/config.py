@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
+from server.agents.pricing import Price
 from server.paths import config_file, default_data_dir, default_state_dir
 
 
@@ -31,11 +32,11 @@ class ServerSettings(Struct, forbid_unknown_fields=True, kw_only=True):
     log_dir: str = ""
     system_prompt: str = ""
     max_tokens: int = 16_000
-    context_window: int = 200_000
+    context_window: int = 0  # 0: as known for the model
     web_search: bool = False
     web_fetch: bool = False
-    silence_timeout_s: float = 60.0
-    prices: dict[str, dict[str, float]] = field(default_factory=dict)
+    silence_timeout_s: float = 120.0
+    prices: dict[str, Price] = field(default_factory=dict)
     budget_tokens_per_day: int | None = None
     budget_dollars_per_day: float | None = None
     connections_per_user: int = 64

@@ -9,7 +9,6 @@ awaits its next item) and the provider's connection is closed at once.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -19,7 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from server.agents.base import Cost, Exchange, Finished, Note, Question, Text
-from server.agents.failures import NO_TOOL, REFUSAL, CutOff, Failure, Silence, duration, failure_of
+from server.agents.failures import NO_TOOL, REFUSAL, CutOff, Failure, duration, failure_of
 from server.agents.pricing import Price, Prices, context_window_of
 from server.agents.speakers import (
     Block,
@@ -30,7 +29,8 @@ from server.agents.speakers import (
     first_kept,
     system_blocks,
 )
-from server.agents.stream import Reading
+from server.agents.stream import BadStream, Reading
+from server.agents.watchdog import Watchdog
 from server.errors import AgentTrouble
 from server.protocol import Usage
 
@@ -41,6 +41,8 @@ DEFAULT_URL: Final = "https://api.anthropic.com"
 LONGEST_PAUSE_S: Final = 60.0  # a service that asks for more gets no new try; the room is told at once
 MOST_CONTINUATIONS: Final = 8  # of a paused turn
 _PAGE_TOKENS: Final = 20_000
+# What the SDK's parsing raises on events that are no events: bad JSON or UTF-8, deep nesting, wrong shapes.
+_NOT_UNDERSTOOD: Final = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError)
 _STOP_REASONS: Final = frozenset({"end_turn", "stop_sequence", "max_tokens", "model_context_window_exceeded"})
 
 
@@ -70,7 +72,8 @@ class ClaudeAgent:
 
     def __init__(self, config: ClaudeConfig) -> None:
         self._config = config
-        self._url = config.base_url or DEFAULT_URL
+        # The SDK adds /v1 itself; many local servers print their address with it.
+        self._url = (config.base_url or DEFAULT_URL).rstrip("/").removesuffix("/v1")
         self._window = config.context_window or context_window_of(config.model)
         # A small local window must hold the question too, not only the answer.
         self._max_tokens = max(256, min(config.max_tokens, self._window // 2))
@@ -102,27 +105,9 @@ class ClaudeAgent:
             raise
 
     def _open(self) -> Any:
-        import anthropic
-        import httpx2
+        from server.agents import sdk
 
-        limits = httpx2.Limits(max_connections=1000, max_keepalive_connections=20)
-        timeout = httpx2.Timeout(self._config.silence_timeout_s + 30, connect=10.0)  # our watchdog comes first
-        # Proxies of the environment are for the world; one for http:// would break a model on this machine.
-        http = (
-            httpx2.AsyncClient(trust_env=False, limits=limits, timeout=timeout)
-            if is_loopback(self._url)
-            else anthropic.DefaultAsyncHttpxClient(limits=limits, timeout=timeout)
-        )
-        client = anthropic.AsyncAnthropic(
-            # Local servers want no key, the SDK does.
-            api_key=self._config.api_key or "no-key",
-            base_url=self._url,
-            max_retries=0,
-            timeout=timeout,
-            http_client=http,
-        )
-        _warm_up()
-        return client
+        return sdk.open_client(self._url, self._config.api_key, self._config.silence_timeout_s)
 
     async def answer(self, question: Question) -> AsyncGenerator[Text | Note | Finished, None]:
         """Stream one answer. Raises AgentTrouble. See base.Agent."""
@@ -203,32 +188,28 @@ class ClaudeAgent:
 
     async def _request(self, question: Question, run: _Run, reading: Reading) -> AsyncGenerator[Text | Note, None]:
         """One HTTP request; its connection is closed when this generator ends, however it ends."""
-        silence_s = self._config.silence_timeout_s
-        try:
-            async with asyncio.timeout(silence_s):
-                stream = await self._client.messages.create(**self._body(question, run), stream=True)
-        except TimeoutError:
-            raise Silence from None
-        try:
-            events = stream.__aiter__()
-            while True:
-                try:
-                    # Pings do not come out of the SDK, so they do not count as life.
-                    async with asyncio.timeout(silence_s):
-                        event = await events.__anext__()
-                except StopAsyncIteration:
-                    return
-                except TimeoutError:
-                    raise Silence from None
-                shown = reading.feed(event)
-                if shown is not None:
-                    yield shown
-                if reading.stopped:
-                    # The rest is the end of the body: read, the connection can be used again.
-                    await _drain(events)
-                    return
-        finally:
-            await stream.close()
+        with Watchdog(self._config.silence_timeout_s) as watchdog:
+            create = self._client.messages.create
+            stream = await watchdog.step(create(**self._body(question, run), stream=True))
+            try:
+                events = stream.__aiter__()
+                while True:
+                    try:
+                        # Pings do not come out of the SDK, so they do not count as life.
+                        event = await watchdog.step(events.__anext__())
+                    except StopAsyncIteration:
+                        return
+                    except _NOT_UNDERSTOOD as mistake:
+                        raise BadStream(f"the SDK met a {type(mistake).__name__}") from None
+                    shown = reading.feed(event)
+                    if shown is not None:
+                        yield shown
+                    if reading.stopped:
+                        # The rest is the end of the body: read, the connection can be used again.
+                        await _drain(events)
+                        return
+            finally:
+                await stream.close()
 
     def _body(self, question: Question, run: _Run) -> dict[str, Any]:
         history = run.history
@@ -315,53 +296,6 @@ class _Run:
             context_window=window,
             context_tokens=context,
         )
-
-
-_WARM_UP: Final = b"""event: message_start
-data: {"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"m","content":[],\
-"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}}
-
-event: content_block_start
-data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
-
-event: content_block_delta
-data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}
-
-event: message_delta
-data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":1}}
-
-"""
-
-
-def _warm_up() -> None:
-    """Read one answer that never leaves the process: what the SDK makes on first use, 80 ms, is then there."""
-    import anthropic
-    import anyio
-    import httpx2
-
-    anyio.run(anyio.sleep, 0)  # in this thread's own loop; it imports the part for asyncio
-
-    def handler(_: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=_WARM_UP)
-
-    with (
-        httpx2.Client(transport=httpx2.MockTransport(handler)) as http,
-        anthropic.Anthropic(api_key="none", base_url=DEFAULT_URL, max_retries=0, http_client=http) as client,
-    ):
-        events = client.messages.create(
-            model="m", max_tokens=1, stream=True, messages=[{"role": "user", "content": "x"}]
-        )
-        for _event in events:
-            pass
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the URL names this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 async def _drain(events: Any) -> None:

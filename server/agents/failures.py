@@ -13,6 +13,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from server.agents.stream import BadStream, clean_line
+from server.agents.watchdog import Silence
 from server.errors import AgentTrouble
 from server.protocol import Code
 
@@ -34,10 +35,6 @@ class Failure(Struct, frozen=True):
         if self.retry_after_s is not None and self.retry_after_s > 1:
             wait = f" It asks for a pause of {duration(self.retry_after_s)}."
         return AgentTrouble(self.code, f"{self.what}.{wait} {self.next_step}", retry_after_s=self.retry_after_s)
-
-
-class Silence(Exception):
-    """No token came for longer than the watchdog allows; `before_start` when not even the answer had begun."""
 
 
 class CutOff(Exception):
@@ -81,7 +78,12 @@ _TOO_LONG = Failure(
     "Shorten it, or /clear the room to make space.",
     prompt_too_long=True,
 )
-_TOO_BIG = Failure("too_large", "The request is too large for the model's service", "Shorten it, or /clear the room.")
+_TOO_BIG = Failure(
+    "too_large",
+    "The request is too large for the model's service",
+    "Shorten it, or /clear the room.",
+    prompt_too_long=True,
+)
 _REJECTED = Failure(
     "model_error",
     "The model's service did not accept the request",
@@ -138,7 +140,7 @@ def failure_of(trouble: Exception, *, model: str, host: str, silence_s: float, n
         return _said(_silent(silence_s), trouble)
     if isinstance(trouble, anthropic.APIStatusError):
         return _status(trouble, model, now_unix_s)
-    if isinstance(trouble, anthropic.APIResponseValidationError | json.JSONDecodeError | UnicodeDecodeError):
+    if isinstance(trouble, anthropic.APIResponseValidationError | json.JSONDecodeError):
         return _said(_GARBLED, trouble)
     if isinstance(trouble, anthropic.APIConnectionError):
         cause = trouble.__cause__
@@ -155,7 +157,7 @@ def failure_of(trouble: Exception, *, model: str, host: str, silence_s: float, n
         return _unreachable(host)
     if isinstance(trouble, httpx2.HTTPError | httpx2.StreamError | OSError):
         return _said(_LOST, trouble)
-    if isinstance(trouble, IndexError | AssertionError | anthropic.AnthropicError):
+    if isinstance(trouble, anthropic.AnthropicError):
         return _said(_GARBLED, trouble)
     return None
 

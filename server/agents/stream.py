@@ -141,7 +141,7 @@ class Reading:
             return None
         if self.used_tool:
             self.used_tool = False
-            if self._last_shown.strip():
+            if self._last_shown not in ("", "\n"):
                 self._parts.append(text)
                 self._last_shown = text[-1]
                 return Text("\n\n" + text)

@@ -11,7 +11,8 @@ from server.agents.claude import ClaudeAgent, ClaudeConfig
 from server.agents.demo import DemoAgent
 from server.protocol import Usage
 from tests.fakes.agents import InstantAgent, ScriptedAgent, ScriptedRun
-from tests.fakes.messages_api import FakeMessagesAPI, text
+from tests.fakes.messages_api import FakeMessagesAPI
+from tests.fakes.messages_replies import text
 
 HISTORY = (
     Exchange((Said("ada", "Hello?"),), "Hello.", "done"),

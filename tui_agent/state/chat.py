@@ -1,0 +1,476 @@
+"""What a room's screen shows, folded from events. Pure: the same events give the same screen, live or from a snapshot.
+
+`Chat.apply` takes one event of the server and returns what changed in the transcript, so that a token costs its length.
+Offsets count raw code points, so the raw length of the open answer is kept beside the cleaned text. An answer stands
+right after the last message it was asked, as it does when history is read later.
+
+All foreign text is cleaned here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from msgspec import UNSET
+
+from server.protocol import (
+    Ack,
+    Cleared,
+    Complete,
+    Done,
+    DurableEvent,
+    Error,
+    Event,
+    Interrupted,
+    OpenRun,
+    Page,
+    Progress,
+    RoomList,
+    Snapshot,
+    Status,
+    TaskInfo,
+    TaskSubmitted,
+    Token,
+    Usage,
+    UserJoined,
+    UserLeft,
+    UserMessage,
+    UserTyping,
+    Welcome,
+)
+from tui_agent.state.clean import Cleaner, clean_line, clean_text
+from tui_agent.state.entry import Entry, EntryState
+
+HUES = 5
+_STOPPED_SHORT = {
+    "max_tokens": "the answer was cut at the model's length limit; ask it to go on",
+    "size_limit": "the answer was cut at the size limit; ask it to go on",
+    "model_context_window_exceeded": "the conversation fills the model's context; /clear makes room",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """The entry with this key is now so. A new one stands after `after` (a key), or at the end."""
+
+    entry: Entry
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """More text of an entry, cleaned."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """All entries anew."""
+
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepend:
+    """Older entries, before all others."""
+
+    entries: tuple[Entry, ...]
+
+
+Change = Upsert | Stream | Remove | Reset | Prepend
+
+
+@dataclass(slots=True)
+class Person:
+    """A member as the panel shows it."""
+
+    name: str
+    connections: int = 1
+    is_typing: bool = False
+
+
+@dataclass(slots=True)
+class Running:
+    """The open answer."""
+
+    run: str
+    status: str
+    users: tuple[str, ...]
+    raw_length: int = 0
+    note: str = ""
+    cleaner: Cleaner = field(default_factory=Cleaner)
+
+
+def hue_of(name: str) -> int:
+    """A person's colour: the same on every screen."""
+    return sum(name.encode()) % HUES
+
+
+class Chat:
+    """One room as `me` sees it."""
+
+    def __init__(self, me: str) -> None:
+        self.me = me
+        self.room = ""
+        self.people: dict[str, Person] = {}
+        self.count = 0
+        self.agent = ""
+        self.model = ""
+        self.message_bytes = 60_000
+        self.usage: Usage | None = None
+        self.running: Running | None = None
+        self.tasks: dict[str, TaskInfo] = {}
+        self.oldest_id = 0  # of what is loaded; 0: nothing
+        self.has_older = False
+        self._entries: dict[str, Entry] = {}  # in the order of the screen
+        self._message_of: dict[int, str] = {}  # durable id of a message -> key
+        self._queue: list[int] = []
+        self._mine: dict[str, Entry] = {}  # own messages that are not durable yet, by key
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Everything on the screen, oldest first."""
+        return [*self._entries.values(), *(e for key, e in self._mine.items() if key not in self._entries)]
+
+    @property
+    def queued(self) -> int:
+        return len(self._queue)
+
+    # ---- own messages before they are durable ------------------------------------------------------
+
+    def sending(self, cid: str, text: str, time_s: float) -> list[Change]:
+        """A message was given to the link."""
+        key = self._key(self.me, cid)
+        if key in self._entries:
+            return []
+        entry = Entry(
+            key, "message", clean_text(text), self.me, is_own=True, hue=hue_of(self.me), time_s=time_s, state="sending"
+        )
+        self._mine[key] = entry
+        return [Upsert(entry)]
+
+    def forget(self, cid: str) -> list[Change]:
+        """An unsent message was given up."""
+        key = self._key(self.me, cid)
+        return [Remove(key)] if self._mine.pop(key, None) is not None else []
+
+    @staticmethod
+    def _key(user: str, cid: str) -> str:
+        return f"m:{user}:{cid}"
+
+    # ---- events -------------------------------------------------------------------------------------
+
+    def apply(self, event: Event) -> list[Change]:
+        """One event, in order."""
+        match event:
+            case Welcome():
+                return self._welcome(event)
+            case Snapshot():
+                return self._snapshot(event)
+            case Page():
+                return self._page(event)
+            case Token():
+                return self._token(event)
+            case Status():
+                return self._status(event)
+            case Error() if event.run is UNSET:
+                return self._refused(event)
+            case UserJoined() | UserLeft():
+                self._presence(event)
+            case UserTyping():
+                self._typing(event)
+            case Ack():
+                return self._acked(event)
+            case Progress():
+                task = self.tasks.get(event.task)
+                if task is not None:
+                    task.percent = max(task.percent, event.percent)
+                    task.message = clean_line(event.message)
+            case RoomList():
+                pass
+            case _:
+                return self._durable(event)
+        return []
+
+    def _welcome(self, event: Welcome) -> list[Change]:
+        self.room = clean_line(event.room)
+        self.me = clean_line(event.user)
+        self.people = {clean_line(m.user): Person(clean_line(m.user), m.connections) for m in event.members}
+        self.count = event.count
+        self.agent, self.model = clean_line(event.agent.name), clean_line(event.agent.model)
+        self.message_bytes = event.limits.message_bytes
+        self.tasks = {task.task: task for task in event.tasks}
+        self._queue = [item.id for item in event.queue]
+        if not event.recovered:
+            return []
+        changes = self._requeue()
+        if self.running is not None and (event.open_run is None or event.open_run.run != self.running.run):
+            self.running = None  # its end is among the events that follow
+        if event.open_run is not None and self.running is None:
+            changes += self._open(event.open_run)
+        return changes
+
+    def _snapshot(self, event: Snapshot) -> list[Change]:
+        self._entries.clear()
+        self._message_of.clear()
+        self.running = None
+        self.usage = None
+        for old in event.events:
+            self._durable(old)
+        self.oldest_id = _first_id(event.events)
+        self.has_older = event.more
+        if event.open_run is not None:
+            self._open(event.open_run)
+            content = event.open_run.content
+            if content is not UNSET and content:
+                self._token(Token(event.open_run.run, 0, content))
+        self._requeue()
+        return [Reset(tuple(self.entries))]
+
+    def _page(self, event: Page) -> list[Change]:
+        older = Chat(self.me)
+        for old in event.events:
+            if old.id is not UNSET and old.id < self.oldest_id:
+                older._durable(old)
+        entries = {key: entry for key, entry in older._entries.items() if key not in self._entries}
+        self._entries = entries | self._entries
+        self._message_of = older._message_of | self._message_of
+        self.oldest_id = _first_id(event.events) or self.oldest_id
+        self.has_older = event.more
+        return [Prepend(tuple(entries.values()))] if entries else []
+
+    # ---- durable events -------------------------------------------------------------------------------
+
+    def _durable(self, event: DurableEvent) -> list[Change]:
+        match event:
+            case UserMessage():
+                return self._message(event)
+            case Done():
+                self.usage = event.usage
+                note = _STOPPED_SHORT.get(event.stop_reason, "")
+                return self._ended(event, event.content, "done", note)
+            case Interrupted():
+                by = clean_line(event.by or "")
+                note = {
+                    "server_restart": "cut off by a restart of the server",
+                    "clear": f"stopped: {by} cleared the conversation",
+                }.get(event.reason, f"interrupted by {by}")
+                return self._ended(
+                    event, event.content, "cut" if event.reason == "server_restart" else "interrupted", note
+                )
+            case Error():
+                content = "" if event.content is UNSET else event.content
+                return self._ended(event, content, "failed", clean_line(event.message))
+            case Cleared():
+                self._queue.clear()
+                changes = self._requeue()
+                text = f"{clean_line(event.by)} cleared the conversation; the agent starts afresh"
+                notice = Entry(f"n:{event.id}", "notice", text, time_s=seconds(event.time), id=event.id)
+                self.usage = None
+                return [*changes, self._put(notice)]
+            case TaskSubmitted():
+                info = TaskInfo(event.task, clean_line(event.title), clean_line(event.user), "queued", 0, "")
+                self.tasks[event.task] = info
+                return []
+            case Complete():
+                return self._task_ended(event)
+            case _:
+                return []
+
+    def _message(self, event: UserMessage) -> list[Change]:
+        user = clean_line(event.user)
+        key = self._key(user, event.cid)
+        self._mine.pop(key, None)
+        entry = Entry(
+            key, "message", clean_text(event.content), user, is_own=user == self.me, hue=hue_of(user),
+            time_s=seconds(event.time), state="sent", id=event.id, run=event.run,
+        )  # fmt: skip
+        self._message_of[event.id] = key
+        # It now stands where the log has it, behind what was durable before and before what is still being sent.
+        self._entries.pop(key, None)
+        return [self._put(entry)]
+
+    def _ended(self, event: Done | Interrupted | Error, content: str, state: EntryState, note: str) -> list[Change]:
+        assert event.run is not UNSET
+        if self.running is not None and self.running.run == event.run:
+            self.running = None
+        asked = [] if event.asked is UNSET else event.asked
+        entry = Entry(
+            f"a:{event.run}", "answer", clean_text(content), self.agent or "agent", state=state, note=note,
+            time_s=None if event.time is UNSET else seconds(event.time),
+            id=None if event.id is UNSET else event.id, run=event.run, has_markdown=True,
+        )  # fmt: skip
+        return [*self._taken_up(asked), self._put(entry, asked)]
+
+    def _task_ended(self, event: Complete) -> list[Change]:
+        info = self.tasks.pop(event.task, None)
+        title = info.title if info is not None else "a task"
+        state: EntryState = {"completed": "done", "canceled": "interrupted"}.get(event.status, "failed")  # type: ignore[assignment]
+        note = "" if event.message is UNSET else clean_line(event.message)
+        if event.status == "canceled" and event.by is not UNSET:
+            note = f"stopped by {clean_line(event.by)}"
+        entry = Entry(
+            f"t:{event.task}", "task", clean_text(event.result), title, state=state, note=note,
+            time_s=seconds(event.time), id=event.id, is_folded=True, has_markdown=True,
+        )  # fmt: skip
+        return [self._put(entry)]
+
+    def _put(self, entry: Entry, asked: Sequence[int] = ()) -> Upsert:
+        """Into its place: as it stood, after the last message it answers, or at the end."""
+        if entry.key in self._entries:
+            self._entries[entry.key] = entry
+            return Upsert(entry)
+        after = next((self._message_of[id] for id in reversed(asked) if id in self._message_of), None)
+        if after is None or after not in self._entries or next(reversed(self._entries)) == after:
+            self._entries[entry.key] = entry
+            last = None if len(self._entries) == 1 else list(self._entries)[-2] if self._mine else None
+            return Upsert(entry, last)
+        placed: dict[str, Entry] = {}
+        for key, value in self._entries.items():
+            placed[key] = value
+            if key == after:
+                placed[entry.key] = entry
+        self._entries = placed
+        return Upsert(entry, after)
+
+    # ---- the open answer --------------------------------------------------------------------------------
+
+    def _open(self, info: OpenRun | Status) -> list[Change]:
+        users = tuple(clean_line(user) for user in info.users)
+        self.running = Running(info.run, info.status, users)
+        entry = Entry(
+            f"a:{info.run}", "answer", "", self.agent or "agent", state="thinking", run=info.run, has_markdown=True
+        )
+        return [*self._taken_up(info.asked), self._put(entry, info.asked)]
+
+    def _status(self, event: Status) -> list[Change]:
+        if event.status == "queued":
+            self._queue = list(event.asked)
+            return self._requeue()
+        if event.status == "idle":
+            return []
+        changes: list[Change] = []
+        if self.running is None or self.running.run != event.run:
+            changes = self._open(event)
+        assert self.running is not None
+        self.running.status = event.status
+        note = "" if event.note is UNSET else clean_line(event.note)
+        self.running.note = note
+        key = f"a:{event.run}"
+        entry = self._entries[key]
+        state: EntryState = "streaming" if event.status == "streaming" else "thinking"
+        if (entry.state, entry.note) != (state, note):
+            self._entries[key] = replace(entry, state=state, note=note)
+            changes.append(Upsert(self._entries[key]))
+        return changes
+
+    def _token(self, event: Token) -> list[Change]:
+        changes: list[Change] = []
+        if self.running is None or self.running.run != event.run:
+            return []  # a late piece of a run that ended
+        known = self.running.raw_length - event.offset
+        if known < 0:
+            return []  # a gap: the link comes back with all of it
+        piece = event.content[known:]
+        if not piece:
+            return []
+        key = f"a:{event.run}"
+        entry = self._entries[key]
+        if entry.state == "thinking":
+            entry = replace(entry, state="streaming", note="")
+            changes.append(Upsert(entry))
+        self.running.raw_length += len(piece)
+        self.running.status = "streaming"
+        text = self.running.cleaner.feed(piece)
+        self._entries[key] = replace(entry, text=entry.text + text)
+        if text:
+            changes.append(Stream(key, text))
+        return changes
+
+    def _taken_up(self, asked: Iterable[int]) -> list[Change]:
+        """The messages of a run that began are not queued any more."""
+        taken = set(asked)
+        if not taken.intersection(self._queue):
+            return []
+        self._queue = [id for id in self._queue if id not in taken]
+        return self._requeue(taken)
+
+    def _requeue(self, also: Iterable[int] = ()) -> list[Change]:
+        """Show each message's place in the queue, or that it waits no more."""
+        changes: list[Change] = []
+        places = {id: place for place, id in enumerate(self._queue, 1)}
+        for id, key in self._message_of.items():
+            entry = self._entries.get(key)
+            if entry is None or (id not in places and entry.state != "queued"):
+                continue
+            state: EntryState = "queued" if id in places else "sent"
+            note = f"{_ordinal(places[id])} in the queue" if id in places else ""
+            if (entry.state, entry.note) != (state, note):
+                self._entries[key] = replace(entry, state=state, note=note)
+                changes.append(Upsert(self._entries[key]))
+        return changes
+
+    # ---- the rest -----------------------------------------------------------------------------------------
+
+    def _acked(self, event: Ack) -> list[Change]:
+        key = self._key(self.me, event.ref)
+        mine = self._mine.get(key)
+        if mine is None or mine.state == "sent":
+            return []
+        self._mine[key] = replace(mine, state="sent", note="")
+        return [Upsert(self._mine[key])]
+
+    def _refused(self, event: Error) -> list[Change]:
+        if event.ref is UNSET or event.ref is None:
+            return []
+        key = self._key(self.me, event.ref)
+        mine = self._mine.get(key)
+        if mine is None:
+            return []
+        self._mine[key] = replace(mine, state="failed", note=clean_line(event.message))
+        return [Upsert(self._mine[key])]
+
+    def _presence(self, event: UserJoined | UserLeft) -> None:
+        users = [clean_line(user) for user in event.users]
+        for user in users:
+            if isinstance(event, UserJoined):
+                self.people.setdefault(user, Person(user))
+            else:
+                self.people.pop(user, None)
+        if event.active_users is not UNSET:
+            here = [clean_line(user) for user in event.active_users]
+            self.people = {user: self.people.get(user, Person(user)) for user in here}
+        self.count = event.count
+
+    def _typing(self, event: UserTyping) -> None:
+        person = self.people.get(clean_line(event.user))
+        if person is not None:
+            person.is_typing = event.active
+
+
+def seconds(time: str) -> float | None:
+    """Unix seconds of an RFC 3339 time; None when it is none."""
+    try:
+        return datetime.fromisoformat(time).timestamp()
+    except ValueError:
+        return None
+
+
+def _first_id(events: Sequence[DurableEvent]) -> int:
+    for event in events:
+        if event.id is not UNSET:
+            return event.id
+    return 0
+
+
+def _ordinal(number: int) -> str:
+    return {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")
