@@ -8,11 +8,16 @@ import os
 import pty
 import signal
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from server import protocol as wire
+from server.auth import Tokens
 from tests.client.conftest import Command
+from tests.fakes.agents import InstantAgent
+from tests.fakes.served import served
 from tests.fakes.wire_server import TIME, WireServer, free_port
 
 
@@ -202,6 +207,19 @@ async def test_what_a_killed_ask_left_is_sent_once_by_the_next(command: Command,
         assert (await command.run("ask", "third", "--server", url))[:2] == (0, "One two and third.\n")
     asked = [event.content for event in server.events if isinstance(event, wire.UserMessage)]
     assert asked == ["first", "second", "third"]
+
+
+async def test_a_token_lets_one_into_a_real_server_and_fixes_the_name(command: Command, tmp_path: Path) -> None:
+    async with served(tmp_path, InstantAgent("Yes."), tcp=True) as real:
+        token = Tokens(real.data_dir).issue("grace", now_s=time.time())
+        (command.folder / "token").write_text(token + "\n")
+        to = ["--server", real.address]
+        assert (await command.run("ask", "x", *to))[0] == 3
+        assert await command.run("ask", "x", *to, "--token-file", "token", "--user", "ada") == (0, "Yes.\n", "")
+        _, out, err = await command.run("ask", "x", *to, "--token-file", "token", "--json")
+        (asked,) = [event for event in map(json.loads, out.splitlines()) if event["type"] == "user_message"]
+        assert asked["user"] == "grace"
+        assert token not in out + err
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "ALL_PROXY"])

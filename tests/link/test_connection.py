@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
+import subprocess
 import uuid
 from pathlib import Path
 
@@ -282,6 +284,21 @@ async def test_wss_to_a_plain_server_is_said(server: WireServer, start: Start) -
         assert "TLS" in watched.link.status.sentence
 
 
+async def test_a_certificate_that_nobody_vouches_for_is_said(server: WireServer, start: Start, tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    async with server.listen(ssl=context) as url, start(url) as watched:
+        await watched.wait(lambda: watched.link.status.phase == "offline")
+        assert "certificate of 127.0.0.1 is not trusted" in watched.link.status.sentence
+        assert server.connected == 0
+
+
 async def test_the_token_is_sent_and_never_logged(
     server: WireServer, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -373,8 +390,9 @@ async def test_a_slow_reader_stops_the_socket_not_the_memory(server: WireServer,
             for _ in range(5):
                 link.send(message())
             assert len(link._mailbox) <= MOST_EVENTS + 1
-            await link.close()
-            running.cancel()
+            async with asyncio.timeout(3):
+                await link.close()
+                await running
 
 
 async def test_close_says_goodbye(server: WireServer, start: Start) -> None:

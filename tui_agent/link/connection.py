@@ -172,6 +172,7 @@ class RoomLink:
     async def close(self) -> None:
         self._is_closing = True
         self._kick.set()
+        self._mailbox.end_waiting()
         if self._session is not None:
             self._session.leave()
         if self._finished is not None:

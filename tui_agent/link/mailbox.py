@@ -25,13 +25,14 @@ class Mailbox:
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._is_closed = False
+        self._is_waiting_over = False
 
     def __len__(self) -> int:
         return len(self._events)
 
     async def put(self, event: Received) -> None:
         """Queue an event of the room; waits while the queue is full."""
-        while len(self._events) >= self._most and not self._is_closed:
+        while len(self._events) >= self._most and not (self._is_closed or self._is_waiting_over):
             self._has_room.clear()
             await self._has_room.wait()
         self._append(event)
@@ -54,6 +55,11 @@ class Mailbox:
             return
         self._events.append(event)
         self._has_events.set()
+
+    def end_waiting(self) -> None:
+        """The link is being closed: what still comes must not wait for a reader that may have gone."""
+        self._is_waiting_over = True
+        self._has_room.set()
 
     def close(self) -> None:
         """No more events; the reader gets what is left and then the end."""
