@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -116,7 +117,13 @@ def default_socket_path(environ: Mapping[str, str]) -> Path:
 
 def rfc3339(unix_s: float) -> str:
     """A wall-clock time in seconds as RFC 3339 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, milliseconds = divmod(int(unix_s * 1000), 1000)
+    return f"{_whole_second(second)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _whole_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 # ---- parts ---------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ at the limit however many runs are open (overshoot: at most what one run costs a
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -18,7 +19,12 @@ class Limit(Struct, frozen=True):
 
 def day_of(wall_s: float) -> str:
     """The day of the budget, in UTC: "2026-11-24"."""
-    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%d")
+    return _day(int(wall_s // 86_400))
+
+
+@lru_cache(maxsize=4)
+def _day(number: int) -> str:
+    return datetime.fromtimestamp(number * 86_400, UTC).strftime("%Y-%m-%d")
 
 
 class Budget:

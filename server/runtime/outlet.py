@@ -56,7 +56,6 @@ class Outlet:
     def __init__(
         self, ws: ServerConnection, *, user: str, device: str, number: int, close: Callable[[Outlet, int, str], None]
     ) -> None:
-        assert isinstance(ws.transport, asyncio.WriteTransport)
         self.transport: asyncio.WriteTransport = ws.transport
         self.protocol = ws.protocol
         self.user = user
