@@ -24,6 +24,16 @@ def state_folder(environ: Mapping[str, str] | None = None) -> Path:
     return Path(platformdirs.user_state_dir(APP, appauthor=False))
 
 
+def data_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """What was downloaded: the models that hear speech."""
+    environ = os.environ if environ is None else environ
+    if sys.platform == "linux":
+        return _xdg(environ, "XDG_DATA_HOME", ".local/share")
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir(APP, appauthor=False))
+
+
 def config_file(environ: Mapping[str, str] | None = None) -> Path:
     """config.toml; `TUI_AGENT_CONFIG` names another. The server reads its `[server]` table."""
     environ = os.environ if environ is None else environ
