@@ -1,234 +1,267 @@
-"""The chat on the screen: joins the link, the fold and the widgets."""
+"""The chat on the screen: joins the rooms (links and folds), the widgets and the table of commands.
+
+What is done where: `commands.py` names every action; `rooms.py` and `conversation.py` hold links and folds;
+`ui/screens/chat.py` draws; `leaving.py` and other small controllers decide one matter each. This class only joins them.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
-import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from textual import on, work
-from textual.app import App, ComposeResult
-from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual import on
+from textual.app import App
+from textual.screen import Screen
 
-from server.protocol import MESSAGE_BYTES, Clear, History, Message, Welcome
+from server.protocol import Event, RoomList, is_room_name
+from tui_agent.choosing import Choosing
+from tui_agent.commands import COMMANDS
 from tui_agent.config import Settings
+from tui_agent.conversation import Conversation
 from tui_agent.joining import CannotJoin, make_link
-from tui_agent.link.base import Link, LinkStatus, OutboxFull, PendingChanged, Received, StatusChanged
-from tui_agent.state.chat import Change, Chat, Upsert
-from tui_agent.state.entry import Entry
-from tui_agent.ui.bars import Bar, banner_content, panel_content, status_content, top_content
+from tui_agent.leaving import Leaving
+from tui_agent.link.base import Link, OutboxFull
+from tui_agent.rooms import OpenRooms
+from tui_agent.state.command import Commands
 from tui_agent.ui.composer import Composer
+from tui_agent.ui.frame import Frame
 from tui_agent.ui.log import Log
+from tui_agent.ui.messages import CommandGiven
+from tui_agent.ui.paint import Painter
+from tui_agent.ui.screens.chat import ChatScreen
 from tui_agent.ui.themes import DAWN, DUSK
 
 log = logging.getLogger(__name__)
-
-PAINT_S = 0.05  # at most 20 paints a second, however fast tokens come
-WIDE = 104
-QUIT_AGAIN_S = 2.0
+CLOSE_S = 0.5
+HINT_S = 8.0
 
 
-class ChatApp(App[int]):
-    """One room on the screen. `connect` makes its link, so that tests bring their own."""
+class ChatApp(App[int], inherit_bindings=False):
+    """Rooms on the screen. `connect(settings, room)` makes a room's link, so that tests bring their own."""
 
-    CSS = """
-    Screen { background: $background; color: $foreground; }
-    #banner { display: none; background: $warning 16%; color: $text-warning; }
-    #banner.-shown { display: block; }
-    #panel { display: none; width: 32; height: 1fr; padding: 1 2; }
-    #panel.-shown { display: block; }
-    #box { height: auto; margin: 0 1; border: round $border-blurred; padding: 0 1; }
-    #box:focus-within { border: round $border; }
-    """
+    CSS_PATH = "ui/tui_agent.tcss"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS = [
-        Binding("escape", "stop", "stop the answer", priority=True),
-        Binding("ctrl+c", "clear_or_quit", "clear, twice quits", priority=True),
-        Binding("ctrl+d", "quit_when_empty", "quit", priority=True),
-        Binding("f3", "panel", "side panel", priority=True),
-        Binding("f5", "reconnect", "reconnect", priority=True),
-        Binding("pageup", "page(-1)", "scroll up", priority=True),
-        Binding("pagedown", "page(1)", "scroll down", priority=True),
-        Binding("ctrl+end", "follow", "follow again", priority=True),
-    ]
 
-    def __init__(self, settings: Settings, connect: Callable[[Settings], Link] = make_link) -> None:
+    def __init__(self, settings: Settings, connect: Callable[[Settings, str], Link] = make_link) -> None:
         super().__init__()
+        self.settings = settings
+        self.commands, key_problems = key_table(settings)
+        self.problems = [*settings.problems, *key_problems]
         self.register_theme(DUSK)
         self.register_theme(DAWN)
         self.theme = settings.theme if settings.theme in self.available_themes else "dusk"
-        self._settings = settings
-        self._chat = Chat(settings.user)
-        self._link = connect(settings)
-        self._status = LinkStatus("connecting")
-        self._retry_at_s = 0.0
-        self._changes: list[Change] = []
-        self._is_stale = True
-        self._hint = "; ".join(settings.problems)
-        self._quit_at_s = 0.0
-        self._panel_wanted = True
-        self._asked_before = 0
+        self.rooms = OpenRooms(settings.user, lambda room: connect(settings, room), self._on_news, self._run)
+        self.rooms.on_open.append(lambda conversation: conversation.listeners.append(self._heard))
+        self.frame = Frame(self.rooms.show(settings.room))
+        self.frame.key_of = {command.name: self.commands.key_of(command.name) for command in self.commands}
+        self.chat_screen = ChatScreen(self.commands)
+        self.leaving = Leaving(self)
+        self.choosing = Choosing(self)
+        self._painter = Painter(self, self._paint)
+        self._hint_timer: asyncio.TimerHandle | None = None
+        # What one press of Esc does: the first that says True (it did something) ends the list.
+        self.stoppers: list[Callable[[], bool]] = [self._stop_answer]
 
-    def compose(self) -> ComposeResult:
-        yield Bar(id="top")
-        yield Bar(id="banner")
-        with Horizontal():
-            with Vertical():
-                yield Log(id="log")
-                with Vertical(id="box"):
-                    yield Composer(id="composer")
-            yield Bar(id="panel")
-        yield Bar(id="status")
+    def get_default_screen(self) -> Screen[None]:
+        return self.chat_screen
+
+    @property
+    def conversation(self) -> Conversation:
+        """The room on the screen."""
+        return self.rooms.current
 
     def on_mount(self) -> None:
-        self.query_one(Composer).focus()
-        self.set_interval(PAINT_S, self._paint)
-        self.set_interval(1.0, self._mark_stale)
-        self._listen()
+        if self.problems:
+            self.say("; ".join(self.problems), for_s=None)
+        self.rooms.run_current()
+        self.set_interval(1.0, self._count_down)
+        self.soon()
 
-    # ---- the link -------------------------------------------------------------------------------------
+    # ---- rooms -----------------------------------------------------------------------------------------
 
-    @work(group="link", exit_on_error=False)
-    async def _listen(self) -> None:
-        """Run the link and take what it says, until the app ends."""
-        running = self.run_worker(self._link.run(), group="link", exit_on_error=False)
+    def _run(self, conversation: Conversation) -> None:
+        self.run_worker(self._keep_running(conversation), group="link", exit_on_error=False)
+
+    async def _keep_running(self, conversation: Conversation) -> None:
         try:
-            async for event in self._link.events():
-                match event:
-                    case Received(event=received):
-                        self._changes += self._chat.apply(received)
-                        if isinstance(received, Welcome):
-                            self._greet()
-                    case StatusChanged(status):
-                        self._status = status
-                        self._retry_at_s = time.monotonic() + status.retry_in_s
-                    case PendingChanged(pending):
-                        for item in pending:
-                            if isinstance(item.command, Message) and not item.is_stale:
-                                self._changes += self._chat.sending(item.cid, item.command.content, item.time_s)
-                self._is_stale = True
-        finally:
-            running.cancel()
+            await conversation.run()
+        except Exception as exc:  # the top of this asyncio task
+            log.error("a room stopped: %s", type(exc).__name__)
+            self.say("This room stopped because of a mistake inside tui-agent; F5 joins it again.", for_s=None)
 
-    def _greet(self) -> None:
-        chat = self._chat
-        if chat.agent == "demo" and not chat.entries:
-            text = (
-                "This is the demo agent: it needs no key and knows little. For a real one, set ANTHROPIC_API_KEY "
-                "(or ANTHROPIC_BASE_URL), run tui-agent-server stop, and start again."
-            )
-            self._changes.append(Upsert(Entry("help", "help", text)))
+    def _on_news(self, conversation: Conversation) -> None:
+        if conversation is self.rooms.current:
+            self.soon()
 
-    # ---- painting ---------------------------------------------------------------------------------------
+    def _heard(self, _conversation: Conversation, event: Event) -> None:
+        """Each event of each open room, after it was folded."""
+        if isinstance(event, RoomList):
+            self.choosing.rooms_came(event)
 
-    def _mark_stale(self) -> None:
-        if self._status.phase != "live":
-            self._is_stale = True
+    def show_room(self, room: str) -> None:
+        """Put a room on the screen, where it stood when it was left."""
+        if room == self.conversation.room:
+            return
+        old = self.conversation
+        try:
+            new = self.rooms.show(room)
+        except CannotJoin as trouble:
+            self.say(str(trouble))
+            return
+        old.scroll_position = None if self.chat_screen.transcript.is_following else 0
+        self.frame.conversation = new
+        self.rooms.run_current()
+        self.chat_screen.show_room(self.frame, new.scroll_position)
+        self.soon()
+
+    def go_to_room(self, name: str) -> None:
+        """`/room NAME`; without a name the list opens."""
+        name = name.lstrip("#").lower()
+        if not name:
+            self.choose_room()
+        elif not is_room_name(name):
+            self.say("A room's name is made of a-z 0-9 . _ - and begins with a letter or digit.")
+        else:
+            self.show_room(name)
+
+    def go_back(self) -> None:
+        if self.rooms.previous is not None:
+            self.show_room(self.rooms.previous)
+        else:
+            self.say("There is no room before this one.")
+
+    def choose_room(self) -> None:
+        self.choosing.room()
+
+    def reconnect(self) -> None:
+        if self.conversation.is_running:
+            self.conversation.link.reconnect_now()
+            return
+        try:
+            self.frame.conversation = self.rooms.renew_current()
+        except CannotJoin as trouble:
+            self.say(str(trouble))
+            return
+        self.rooms.run_current()
+        self.soon()
+
+    # ---- painting ----------------------------------------------------------------------------------------
+
+    def soon(self) -> None:
+        """Something that is drawn has changed."""
+        self._painter.soon()
 
     def _paint(self) -> None:
-        if self._changes:
-            changes, self._changes = self._changes, []
-            self.query_one(Log).apply(changes)
-            self._is_stale = True
-        if not self._is_stale:
-            return
-        self._is_stale = False
-        width = self.size.width
-        has_panel = width >= WIDE and self._panel_wanted
-        chat, status = self._chat, self._status
-        self.query_one("#panel").set_class(has_panel, "-shown")
-        self.query_one("#top", Bar).show(top_content(chat, width - 4, with_faces=not has_panel))
-        banner = self.query_one("#banner", Bar)
-        banner.set_class(status.phase in ("waiting", "offline") or bool(status.sentence), "-shown")
-        banner.show(banner_content(status, self._retry_at_s - time.monotonic()))
-        self.query_one("#panel", Bar).show(panel_content(chat))
-        view = self.query_one(Log)
-        hint = self._hint
-        if not view.is_following:
-            hint = f"{view.unseen} new below · ctrl+end" if view.unseen else "ctrl+end follows again"
-        self.query_one("#status", Bar).show(status_content(chat, status, hint, width - 4))
+        if self.chat_screen.is_mounted:
+            self.chat_screen.draw(self.frame, self.conversation.take_changes())
+
+    def _count_down(self) -> None:
+        if self.conversation.status.phase == "waiting":
+            self.soon()
 
     def on_resize(self) -> None:
-        self._is_stale = True
+        self.soon()
 
     @on(Log.FollowChanged)
     def _follow_changed(self) -> None:
-        self._is_stale = True
+        self.soon()
 
     @on(Log.NeedOlder)
     def _need_older(self) -> None:
-        chat = self._chat
-        if chat.has_older and chat.oldest_id > 1 and self._asked_before != chat.oldest_id:
-            self._asked_before = chat.oldest_id
-            self._link.send(History(str(uuid.uuid4()), chat.oldest_id))
+        self.conversation.need_older()
 
-    # ---- what a person does -------------------------------------------------------------------------------
+    def say(self, sentence: str, *, for_s: float | None = HINT_S) -> None:
+        """One sentence in the status line, for a while (None: until the next one)."""
+        self.frame.hint = sentence
+        if self._hint_timer is not None:
+            self._hint_timer.cancel()
+            self._hint_timer = None
+        if for_s is not None and sentence:
+            self._hint_timer = asyncio.get_running_loop().call_later(for_s, self.say, "")
+        self.soon()
+
+    # ---- what a person does ------------------------------------------------------------------------------
+
+    @on(CommandGiven)
+    def _command_given(self, message: CommandGiven) -> None:
+        self.do(message.name, message.words)
+
+    def do(self, name: str, words: str = "") -> None:
+        """Run a command of the table."""
+        self.commands[name].run(self, words)
 
     @on(Composer.Sent)
     def _sent(self, message: Composer.Sent) -> None:
-        composer = self.query_one(Composer)
-        self._hint = ""
+        self.say("")
         text = message.text.rstrip()
-        if text == "/quit":
-            self.exit(0)
-        elif text == "/clear":
-            self._link.send(Clear(str(uuid.uuid4())))
-        elif len(text.encode()) > self._chat.message_bytes:
-            self._say(f"The message is over {MESSAGE_BYTES:,} bytes; shorten it or send it in parts.")
+        slash = self.commands.slash(text)
+        if slash is None:
+            if not self.send(text):
+                return
+        elif slash.command is None:
+            self.say(f"There is no command {slash.word}; F1 lists them.")
             return
         else:
-            command = Message(str(uuid.uuid4()), text)
-            try:
-                self._link.send(command)
-            except OutboxFull as full:
-                self._say(str(full))
+            self.do(slash.command.name, slash.words)
+        self.chat_screen.composer.clear()
+        self.chat_screen.follow()
+
+    def send(self, text: str) -> bool:
+        """Say something in the room; False (and a sentence) when it cannot be kept."""
+        limit = self.conversation.chat.message_bytes
+        if len(text.encode()) > limit:
+            self.say(f"The message is over {limit:,} bytes; shorten it or send it in parts.")
+            return False
+        try:
+            self.conversation.send(text)
+        except OutboxFull as full:
+            self.say(str(full))
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Esc: the first that applies."""
+        for stopper in self.stoppers:
+            if stopper():
                 return
-            self._changes += self._chat.sending(command.cid, text, time.time())
-        composer.clear()
-        self.query_one(Log).follow()
 
-    def _say(self, sentence: str) -> None:
-        self._hint = sentence
-        self._is_stale = True
+    def _stop_answer(self) -> bool:
+        return self.conversation.stop()
 
-    def action_stop(self) -> None:
-        running = self._chat.running
-        if running is not None:
-            self._link.interrupt(running.run)
-        elif any(entry.state == "sending" for entry in self._chat.entries):
-            self._link.interrupt(None)
+    def clear_conversation(self) -> None:
+        self.conversation.clear()
 
-    def action_clear_or_quit(self) -> None:
-        composer = self.query_one(Composer)
-        if composer.text:
-            composer.clear()
-        elif time.monotonic() - self._quit_at_s < QUIT_AGAIN_S:
-            self.exit(0)
-        else:
-            self._quit_at_s = time.monotonic()
-            self._say("ctrl+c again quits")
+    def toggle_panel(self) -> None:
+        self.frame.is_panel_wanted = not self.frame.is_panel_wanted
+        self.soon()
 
-    def action_quit_when_empty(self) -> None:
-        if not self.query_one(Composer).text:
-            self.exit(0)
+    def choose_theme(self) -> None:
+        self.choosing.theme()
 
-    def action_panel(self) -> None:
-        self._panel_wanted = not self._panel_wanted
-        self._is_stale = True
+    def show_palette(self) -> None:
+        self.choosing.command()
 
-    def action_reconnect(self) -> None:
-        self._link.reconnect_now()
+    def show_help(self) -> None:
+        from tui_agent.ui.screens.help import HelpScreen
 
-    def action_page(self, direction: int) -> None:
-        view = self.query_one(Log)
-        view.scroll_relative(y=direction * (view.size.height - 2), animate=False)
+        self.push_screen(HelpScreen(self.commands, self.problems))
 
-    def action_follow(self) -> None:
-        self.query_one(Log).follow()
+    def leave(self, status: int) -> None:
+        """End the program; the rooms are left politely where that is quick."""
+        self.run_worker(self._leave(status), group="leave", exclusive=True, exit_on_error=False)
+
+    async def _leave(self, status: int) -> None:
+        await self.rooms.close(CLOSE_S)
+        self.exit(status)
+
+
+def key_table(settings: Settings) -> tuple[Commands, Sequence[str]]:
+    """The commands with the keys of `[keys]`, and a sentence for each key that cannot be used."""
+    commands, problems = COMMANDS.with_keys(settings.keys)
+    return commands, [f"[keys] {name}: {sentence}" for name, sentence in problems]
 
 
 def run_app(settings: Settings) -> int:
@@ -239,8 +272,8 @@ def run_app(settings: Settings) -> int:
         os.write(2, f"{trouble}\n".encode())
         return 3
 
-    def leave(_number: int, _frame: object) -> None:
-        app.call_later(app.exit, 143)
+    def leave(number: int, _frame: object) -> None:
+        app.call_later(app.leave, 128 + number)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, leave)

@@ -1,0 +1,49 @@
+"""Every command of the table, by its key and by its slash command, on a real server."""
+
+from __future__ import annotations
+
+from tests.ui.conftest import Stage, until
+from tui_agent.ui.screens.chat import ChatScreen
+
+
+async def test_enter_sends_and_the_answer_streams_in(stage: Stage) -> None:
+    async with stage.app() as (app, pilot):
+        await pilot.press(*"hello", "enter")
+        run = await stage.agent.wait_run()
+        run.say("Hi there.")
+        run.finish()
+        await until(lambda: [e.text for e in app.conversation.chat.entries] == ["hello", "Hi there."])
+        assert app.chat_screen.composer.text == ""
+
+
+async def test_escape_interrupts_the_running_answer_and_keeps_the_typed_text(stage: Stage) -> None:
+    async with stage.app() as (app, pilot):
+        await pilot.press(*"hello", "enter")
+        run = await stage.agent.wait_run()
+        run.say("Half an ans")
+        await until(lambda: app.conversation.chat.entries[-1].text == "Half an ans")
+        await pilot.press(*"next", "escape")
+        await until(lambda: app.conversation.chat.entries[-1].state == "interrupted")
+        assert app.chat_screen.composer.text == "next"
+        assert run.cancelled.is_set()
+
+
+async def test_ctrl_o_lists_the_rooms_and_enter_goes_back_to_the_room_before(stage: Stage) -> None:
+    async with stage.app() as (app, pilot):
+        await pilot.press("ctrl+o", *"ops", "enter")
+        await until(lambda: app.conversation.room == "ops" and app.conversation.is_live)
+        await pilot.press("ctrl+o")
+        await until(lambda: app.screen.id == "picker")
+        await pilot.press("enter")
+        await until(lambda: app.conversation.room == "main")
+        await pilot.press("f6")
+        await until(lambda: app.conversation.room == "ops")
+
+
+async def test_f1_and_ctrl_p_open_and_escape_closes_them(stage: Stage) -> None:
+    async with stage.app() as (app, pilot):
+        for key, screen in (("f1", "help"), ("ctrl+p", "picker")):
+            await pilot.press(key)
+            await until(lambda screen=screen: app.screen.id == screen)
+            await pilot.press("escape")
+            await until(lambda: isinstance(app.screen, ChatScreen))

@@ -1,0 +1,76 @@
+"""Every named action of the chat, in one table: keys, F1, the palette, slash commands and `[keys]` come from it.
+
+To add one, add a row:
+
+    Command("export", "Save the room as a file", lambda app, words: app.export.save(words),
+            slash="/export", takes="[md|json]", group="Rooms"),
+
+`name` is what `[keys]` in config.toml calls it, `key` the default key (none: palette and slash only), `when` says in
+words when it does something. `run(app, words)` gets the ChatApp and what followed the slash command; it returns at once
+(long work is a Textual worker). A key that a widget must see itself (Enter, the arrows) has `owner="composer"` or
+`"transcript"`: the screen does not bind it, the widget asks `app.commands["send"].keys`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tui_agent.state.command import Command, Commands
+
+if TYPE_CHECKING:
+    from tui_agent.app import ChatApp
+
+
+def _nothing(_app: ChatApp, _words: str) -> None:
+    """The widget that owns the key does it."""
+
+
+COMMANDS: Final = Commands(
+    [
+        # ---- writing ----------------------------------------------------------------------------------
+        Command("send", "Send", _nothing, "enter", group="Write", owner="composer", in_palette=False),
+        Command(
+            "new_line", "New line", _nothing, "ctrl+j,shift+enter,alt+enter",
+            group="Write", owner="composer", in_palette=False,
+        ),
+        Command(
+            "copy_or_clear", "Copy the selection, else clear the input, else twice quits",
+            lambda app, _: app.leaving.copy_or_clear(), "ctrl+c", group="Write", in_palette=False,
+        ),
+        # ---- the agent --------------------------------------------------------------------------------
+        Command(
+            "stop", "Stop the answer and all speech", lambda app, _: app.stop(), "escape",
+            group="Agent", when="while a popup is open, one records or an answer runs",
+        ),
+        Command(
+            "clear", "Let the agent forget the conversation", lambda app, _: app.clear_conversation(),
+            slash="/clear", group="Agent",
+        ),
+        # ---- looking ----------------------------------------------------------------------------------
+        Command("page_up", "Scroll up", lambda app, _: app.chat_screen.page(-1), "pageup", group="Look"),
+        Command("page_down", "Scroll down", lambda app, _: app.chat_screen.page(1), "pagedown", group="Look"),
+        Command(
+            "follow", "Follow the end again", lambda app, _: app.chat_screen.follow(), "ctrl+end",
+            group="Look", when="while scrolled up",
+        ),
+        Command("panel", "Side panel on or off", lambda app, _: app.toggle_panel(), "f3", group="Look"),
+        Command("theme", "Choose a theme", lambda app, _: app.choose_theme(), group="Look"),
+        # ---- rooms ------------------------------------------------------------------------------------
+        Command(
+            "rooms", "Rooms: join, create", lambda app, _: app.choose_room(), "ctrl+o", slash="/rooms", group="Rooms"
+        ),
+        Command(
+            "room", "Go to a room, new or not", lambda app, words: app.go_to_room(words),
+            slash="/room", takes="NAME", group="Rooms", in_palette=False,
+        ),
+        Command("last_room", "Back to the room before", lambda app, _: app.go_back(), "f6", group="Rooms"),
+        # ---- the program ------------------------------------------------------------------------------
+        Command("help", "Keys and commands", lambda app, _: app.show_help(), "f1", slash="/help"),
+        Command("palette", "Command palette", lambda app, _: app.show_palette(), "ctrl+p", in_palette=False),
+        Command("reconnect", "Connect again now", lambda app, _: app.reconnect(), "f5", when="while not connected"),
+        Command("suspend", "To the background (fg comes back)", lambda app, _: app.action_suspend_process(), "ctrl+z"),
+        Command("quit_when_empty", "Quit", lambda app, _: app.leaving.quit_when_empty(), "ctrl+d",
+                when="while the input is empty", in_palette=False),
+        Command("quit", "Quit; the agent goes on", lambda app, _: app.leaving.quit(), slash="/quit"),
+    ]
+)  # fmt: skip

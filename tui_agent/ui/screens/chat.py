@@ -1,0 +1,98 @@
+"""The main screen: top bar, banner, transcript, composer, panel and status line. It draws; the app decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+
+from tui_agent.state.chat import Change, Reset
+from tui_agent.state.command import Commands
+from tui_agent.ui.bars import Bar, banner_content, is_banner_due, top_content
+from tui_agent.ui.composer import Composer
+from tui_agent.ui.frame import WIDE, Frame
+from tui_agent.ui.log import Log
+from tui_agent.ui.messages import CommandGiven
+from tui_agent.ui.panel import Panel
+from tui_agent.ui.status import StatusLine
+
+
+class ChatScreen(Screen[None]):
+    """The chat. Keys of the table that the screen owns become its bindings and are posted as CommandGiven."""
+
+    def __init__(self, commands: Commands) -> None:
+        super().__init__(id="chat")
+        for command in commands:
+            if command.owner == "screen":
+                for key in command.keys:
+                    binding = Binding(key, f"command('{command.name}')", command.title, show=False, priority=True)
+                    self._bindings.key_to_bindings.setdefault(key, []).append(binding)
+
+    def compose(self) -> ComposeResult:
+        yield Bar(id="top")
+        yield Bar(id="banner")
+        with Horizontal(id="main"):
+            with Vertical(id="left"):
+                yield Log(id="log")
+                with Vertical(id="box"):
+                    yield Composer(id="composer")
+            yield Panel(id="panel")
+        yield StatusLine(id="status")
+
+    def on_mount(self) -> None:
+        self.composer.focus()
+
+    # ---- the parts -----------------------------------------------------------------------------------
+
+    @property
+    def transcript(self) -> Log:
+        return self.query_one("#log", Log)
+
+    @property
+    def composer(self) -> Composer:
+        return self.query_one("#composer", Composer)
+
+    # ---- drawing ---------------------------------------------------------------------------------------
+
+    def draw(self, frame: Frame, changes: Sequence[Change]) -> None:
+        """Show what changed in the transcript and what stands round it."""
+        transcript = self.transcript
+        if changes:
+            transcript.apply(changes)
+        width = self.size.width
+        has_panel = width >= WIDE and frame.is_panel_wanted
+        panel = self.query_one("#panel", Panel)
+        panel.set_class(has_panel, "-shown")
+        frame.is_following, frame.unseen = transcript.is_following, transcript.unseen
+        self.query_one("#top", Bar).show(top_content(frame, width - 4, has_panel=has_panel))
+        status = frame.conversation.status
+        banner = self.query_one("#banner", Bar)
+        banner.set_class(is_banner_due(status), "-shown")
+        reconnect_key = frame.key_of.get("reconnect", "")
+        banner.show(banner_content(status, frame.conversation.retry_in_s, width - 4, reconnect_key))
+        if has_panel:
+            panel.show(frame)
+        box = self.query_one("#box", Vertical)
+        box.set_class(frame.is_recording, "-recording")
+        self.query_one("#status", StatusLine).show(frame)
+
+    def show_room(self, frame: Frame, position: object | None) -> None:
+        """Another room: all of it anew, where it stood when it was left."""
+        frame.conversation.take_changes()
+        self.draw(frame, [Reset(tuple(frame.conversation.chat.entries))])
+        if position is None:
+            self.transcript.follow()
+
+    def page(self, direction: int) -> None:
+        """A page up (-1) or down (1)."""
+        view = self.transcript
+        view.scroll_relative(y=direction * max(1, view.size.height - 2), animate=False)
+
+    def follow(self) -> None:
+        self.transcript.follow()
+
+    def action_command(self, name: str) -> None:
+        self.post_message(CommandGiven(name))
