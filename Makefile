@@ -20,6 +20,10 @@ $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
+$(VENV)/.installed-bench: pyproject.toml $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
+	touch $@
+
 setup: $(VENV)/.installed-dev ## the virtual environment with everything for development
 
 packages: ## the Debian packages that the tests use (nothing elsewhere)
@@ -28,8 +32,14 @@ packages: ## the Debian packages that the tests use (nothing elsewhere)
 run: $(VENV)/.installed ## open the chat; the server starts by itself
 	@$(BIN)/tui-agent $(ARGS)
 
-test: $(VENV)/.installed-dev packages ## all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.installed-dev packages ## all tests (ARGS="-k name" for some)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
+
+soak: $(VENV)/.installed-dev packages ## the long forms of the tests that have one
+	$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
+
+bench: $(VENV)/.installed-bench ## measure all figures; writes docs/bench.md and docs/bench.json (ARGS="acks joins" for some)
+	$(BIN)/python -m bench $(ARGS)
 
 check: $(VENV)/.installed-dev ## format, lint, types, arrows
 	$(BIN)/ruff format --check .

@@ -1,6 +1,6 @@
 """`tui-agent ask` from its start to the first token, beside a bare python + websockets client; server running.
 
-Both are new processes on the same Unix socket and the same instant agent, taken in turn. `python -m bench.ask`
+Both are new processes on the same Unix socket and the same instant agent, taken in turn.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.table import Row
 from server.agents.base import Agent
 from tests.fakes.agents import InstantAgent
 from tests.fakes.served import served
@@ -103,14 +104,9 @@ async def _first_byte(folder: Path, code: str, *arguments: str) -> float:
     return taken_ms
 
 
-def main() -> None:
-    """Print the comparison."""
-    figures = asyncio.run(measure())
-    print(f"{'ask to first token':<28}{'median ms':>10}{'against':>9}{'reach':>8}")
-    print(f"{'python that does nothing':<28}{figures.python_ms:>10.1f}")
-    print(f"{'bare websockets client':<28}{figures.bare_ms:>10.1f}")
-    print(f"{'tui-agent ask':<28}{figures.ask_ms:>10.1f}{figures.ratio:>8.2f}x{'≤ 2x':>8}")
-
-
-if __name__ == "__main__":
-    main()
+async def ask_to_first_token() -> Row:
+    """The row of the table."""
+    figures = await measure()
+    shown = f"{figures.ask_ms:.0f} ms against {figures.bare_ms:.0f} ms; python alone {figures.python_ms:.0f} ms"
+    return Row("`tui-agent ask` to first token, server running", "bare python + websockets client",
+               f"{figures.ratio:.2f}x", "≤ 2x", figures.ratio <= 2, shown)  # fmt: skip

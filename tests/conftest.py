@@ -1,0 +1,53 @@
+"""What holds for every test: no asyncio task outlives it, and where CI runs nothing is skipped."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import AsyncIterator, Generator
+from typing import Any
+
+import pytest
+
+STEPS = 5  # of the loop, for what was cancelled at the very end
+
+
+@pytest.fixture(autouse=True)
+def nothing_outlives_its_test(request: pytest.FixtureRequest) -> None:
+    """Set up before all other fixtures of an async test, so that it looks after they have ended."""
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("asyncio_tasks_are_over")
+
+
+@pytest.fixture
+async def asyncio_tasks_are_over() -> AsyncIterator[None]:
+    """Fails when asyncio tasks are left."""
+    yield
+    left: set[asyncio.Task[Any]] = set()
+    for _ in range(STEPS):
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if not left:
+            return
+        await asyncio.sleep(0)
+    pytest.fail(f"asyncio tasks outlive their test: {sorted(map(repr, left))}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test is a failed one."""
+    report = yield
+    if report.skipped and "CI" in os.environ and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which CI counts as a failure: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole file."""
+    report = yield
+    if report.outcome == "skipped" and "CI" in os.environ:
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid} was skipped, which CI counts as a failure: {report.longrepr}"
+    return report
