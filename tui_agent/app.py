@@ -19,6 +19,7 @@ from textual.screen import Screen
 from server.protocol import Event, RoomList, is_room_name
 from tui_agent.choosing import Choosing
 from tui_agent.commands import COMMANDS
+from tui_agent.composing import Composing
 from tui_agent.config import Settings
 from tui_agent.conversation import Conversation
 from tui_agent.joining import CannotJoin, make_link
@@ -60,10 +61,11 @@ class ChatApp(App[int], inherit_bindings=False):
         self.chat_screen = ChatScreen(self.commands)
         self.leaving = Leaving(self)
         self.choosing = Choosing(self)
+        self.composing = Composing(self)
         self._painter = Painter(self, self._paint)
         self._hint_timer: asyncio.TimerHandle | None = None
         # What one press of Esc does: the first that says True (it did something) ends the list.
-        self.stoppers: list[Callable[[], bool]] = [self._stop_answer]
+        self.stoppers: list[Callable[[], bool]] = [self._close_popup, self._stop_answer]
 
     def get_default_screen(self) -> Screen[None]:
         return self.chat_screen
@@ -77,6 +79,7 @@ class ChatApp(App[int], inherit_bindings=False):
         if self.problems:
             self.say("; ".join(self.problems), for_s=None)
         self.rooms.run_current()
+        self.call_after_refresh(self.composing.begin)
         self.set_interval(1.0, self._count_down)
         self.soon()
 
@@ -115,6 +118,7 @@ class ChatApp(App[int], inherit_bindings=False):
         self.frame.conversation = new
         self.rooms.run_current()
         self.chat_screen.show_room(self.frame, new.scroll_position)
+        self.composing.show_room(room)
         self.soon()
 
     def go_to_room(self, name: str) -> None:
@@ -195,19 +199,15 @@ class ChatApp(App[int], inherit_bindings=False):
 
     @on(Composer.Sent)
     def _sent(self, message: Composer.Sent) -> None:
-        self.say("")
-        text = message.text.rstrip()
-        slash = self.commands.slash(text)
-        if slash is None:
-            if not self.send(text):
-                return
-        elif slash.command is None:
-            self.say(f"There is no command {slash.word}; F1 lists them.")
-            return
-        else:
-            self.do(slash.command.name, slash.words)
-        self.chat_screen.composer.clear()
-        self.chat_screen.follow()
+        self.composing.sent(message.text)
+
+    @on(Composer.Changed)
+    def _text_changed(self) -> None:
+        self.composing.changed()
+
+    @on(Composer.Typing)
+    def _typing(self, message: Composer.Typing) -> None:
+        self.composing.typing(message.active)
 
     def send(self, text: str) -> bool:
         """Say something in the room; False (and a sentence) when it cannot be kept."""
@@ -227,6 +227,9 @@ class ChatApp(App[int], inherit_bindings=False):
         for stopper in self.stoppers:
             if stopper():
                 return
+
+    def _close_popup(self) -> bool:
+        return self.chat_screen.composer.close_popup()
 
     def _stop_answer(self) -> bool:
         return self.conversation.stop()
@@ -251,6 +254,7 @@ class ChatApp(App[int], inherit_bindings=False):
 
     def leave(self, status: int) -> None:
         """End the program; the rooms are left politely where that is quick."""
+        self.composing.keep_draft()
         self.run_worker(self._leave(status), group="leave", exclusive=True, exit_on_error=False)
 
     async def _leave(self, status: int) -> None:

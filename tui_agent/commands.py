@@ -34,6 +34,14 @@ COMMANDS: Final = Commands(
             group="Write", owner="composer", in_palette=False,
         ),
         Command(
+            "search_inputs", "Search earlier inputs", lambda app, _: app.composing.search_inputs(), "ctrl+r",
+            group="Write",
+        ),
+        Command(
+            "editor", "Write in your editor ($EDITOR)", lambda app, _: app.composing.edit_elsewhere(), "ctrl+g",
+            group="Write",
+        ),
+        Command(
             "copy_or_clear", "Copy the selection, else clear the input, else twice quits",
             lambda app, _: app.leaving.copy_or_clear(), "ctrl+c", group="Write", in_palette=False,
         ),

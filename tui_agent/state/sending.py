@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 
 class SlashCommand(Protocol):
@@ -25,6 +25,9 @@ class SlashCommand(Protocol):
     def title(self) -> str: ...
 
 
+Row = TypeVar("Row", bound=SlashCommand)
+
+
 @dataclass(frozen=True, slots=True)
 class Say:
     """Words for the room."""
@@ -33,10 +36,10 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
-class Do:
+class Do(Generic[Row]):
     """A command, with the words behind its name."""
 
-    command: SlashCommand
+    command: Row
     words: str
 
 
@@ -50,7 +53,7 @@ class Wrong:
 _NAME = re.compile(r"/([A-Za-z][A-Za-z_-]*|)(?=\s|$)")
 
 
-def read_input(text: str, commands: Iterable[SlashCommand]) -> Say | Do | Wrong:
+def read_input(text: str, commands: Iterable[Row]) -> Say | Do[Row] | Wrong:
     """`/name words` is a command, `//…` says `/…`, and a path (`/usr/bin …`) is words."""
     text = text.strip("\n").rstrip()
     if text.startswith("//"):
@@ -62,17 +65,16 @@ def read_input(text: str, commands: Iterable[SlashCommand]) -> Say | Do | Wrong:
     rows = [command for command in commands if command.slash]
     command = next((row for row in rows if row.slash == slash), None)
     if command is None:
-        return Wrong(_unknown(slash, rows))
+        return Wrong(_unknown(slash, [row.slash for row in rows]))
     if command.takes and not command.takes.startswith("[") and not words:
         return Wrong(f"{slash} needs something after it: {slash} {command.takes}")
     return Do(command, words)
 
 
-def _unknown(slash: str, rows: list[SlashCommand]) -> str:
+def _unknown(slash: str, names: list[str]) -> str:
     from difflib import get_close_matches  # only for who mistypes
 
     slash = slash[:24]
-    names = [row.slash for row in rows]
     near = get_close_matches(slash, names, n=1, cutoff=0.6)
     if not near and len(slash) > 1:
         near = [name for name in names if name.startswith(slash)][:1]

@@ -20,6 +20,7 @@ class Completing:
         self.commands: Iterable[SlashCommand] = ()
         self.people: Iterable[str] = ()
         self.arguments: Mapping[str, Sequence[str]] = {}
+        self.look_round: Callable[[], None] = lambda: None  # brings people and arguments up to date
 
     @property
     def is_open(self) -> bool:
@@ -27,6 +28,8 @@ class Completing:
 
     def look(self, line: str, row: int, column: int) -> None:
         """The text or the cursor has changed."""
+        if line.startswith("/") or "@" in line:
+            self.look_round()
         found = offer(
             line, column, is_first_line=row == 0,
             commands=self.commands, people=self.people, arguments=self.arguments,

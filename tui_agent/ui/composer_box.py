@@ -25,7 +25,7 @@ class ComposerBox(Vertical):
     ComposerBox { height: auto; margin: 0 1; border: round $border-blurred; padding: 0 1; }
     ComposerBox { border-subtitle-color: $foreground 45%; border-subtitle-background: $background; }
     ComposerBox:focus-within { border: round $border; }
-    ComposerBox.-too-long { border: round $error; border-subtitle-color: $text-error; }
+    ComposerBox.-too-long { border-subtitle-color: $text-error; }
     ComposerBox > Horizontal { height: auto; }
     ComposerBox #prompt { width: 2; height: 1; color: $text-primary; }
     ComposerBox Composer { width: 1fr; }
@@ -38,6 +38,7 @@ class ComposerBox(Vertical):
         self._note = ""
         self._popup = Popup(id="completions")
         self.composer = Composer(self._popup, id="composer")
+        self._popup.lines_below = lambda: self.composer.size.height + 1  # over the box's upper edge
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -64,8 +65,7 @@ class ComposerBox(Vertical):
         return len(self.composer.full_text.encode("utf-8", "replace"))
 
     @on(TextArea.Changed)
-    def _text_changed(self, event: TextArea.Changed) -> None:
-        event.stop()
+    def _text_changed(self) -> None:
         self._show_edge()
 
     @on(Popup.Chosen)
@@ -91,11 +91,3 @@ class ComposerBox(Vertical):
             words = KEYS if self.app.size.width >= NARROW else SHORT_KEYS
         if words != self.border_subtitle:
             self.border_subtitle = Content(words)
-        self.call_after_refresh(self._place_popup)
-
-    def _place_popup(self) -> None:
-        """Above the box, its left edge at the text."""
-        popup = self._popup
-        height = min(len(popup.shown_rows), max(1, self.app.size.height // 2)) + 2
-        popup.styles.max_width = max(20, self.size.width)
-        popup.styles.offset = (0, -height - self.composer.size.height - 1)

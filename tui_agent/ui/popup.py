@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from textual import events
 from textual.app import RenderResult
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
 from textual.widget import Widget
 
@@ -44,6 +45,7 @@ class Popup(Widget, can_focus=False):
         self._rows: Sequence[Row] = ()
         self._first = 0
         self.highlighted = 0
+        self.lines_below: Callable[[], int] | None = None  # it floats that many lines above its place
 
     @property
     def is_open(self) -> bool:
@@ -60,6 +62,8 @@ class Popup(Widget, can_focus=False):
         self._first = 0
         self.set_class(bool(rows), "-open")
         self._highlight(highlighted)
+        if self.lines_below is not None and rows:
+            self.styles.offset = (0, -len(self.shown_rows) - self.gutter.height - self.lines_below())
         self.refresh(layout=True)
 
     def hide(self) -> None:
@@ -76,11 +80,22 @@ class Popup(Widget, can_focus=False):
         self.highlighted = max(0, min(index, len(self._rows) - 1))
         self._first = max(min(self._first, self.highlighted), self.highlighted - self._most_rows + 1)
 
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """As wide as its widest row."""
+        notes = max((len(row.note) for row in self._rows), default=0)
+        return max(1, min(self._label_width() + notes, container.width))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self.shown_rows)
+
+    def _label_width(self) -> int:
+        return max((len(row.label) for row in self._rows), default=0) + 3
+
     def render(self) -> RenderResult:
         width = max(1, self.content_size.width)
         rows = self.shown_rows
-        # Labels stand in one column, notes behind it, as long as half of the width is left for the notes.
-        column = min(max((len(row.label) for row in rows), default=0) + 3, max(12, width * 3 // 5))
+        # Labels stand in one column, notes behind it, as long as some of the width is left for the notes.
+        column = min(self._label_width(), max(12, width * 3 // 5))
         lines = []
         for index, row in enumerate(rows, self._first):
             label = Content(row.label).truncate(column - 1 if row.note else width, ellipsis=True)

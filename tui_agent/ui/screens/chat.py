@@ -13,6 +13,7 @@ from tui_agent.state.chat import Change, Reset
 from tui_agent.state.command import Commands
 from tui_agent.ui.bars import Bar, banner_content, is_banner_due, top_content
 from tui_agent.ui.composer import Composer
+from tui_agent.ui.composer_box import ComposerBox
 from tui_agent.ui.frame import WIDE, Frame
 from tui_agent.ui.log import Log
 from tui_agent.ui.messages import CommandGiven
@@ -37,8 +38,7 @@ class ChatScreen(Screen[None]):
         with Horizontal(id="main"):
             with Vertical(id="left"):
                 yield Log(id="log")
-                with Vertical(id="box"):
-                    yield Composer(id="composer")
+                yield ComposerBox(id="box")
             yield Panel(id="panel")
         yield StatusLine(id="status")
 
@@ -75,8 +75,9 @@ class ChatScreen(Screen[None]):
         banner.show(banner_content(status, frame.conversation.retry_in_s, width - 4, reconnect_key))
         if has_panel:
             panel.show(frame)
-        box = self.query_one("#box", Vertical)
+        box = self.query_one("#box", ComposerBox)
         box.set_class(frame.is_recording, "-recording")
+        box.note, box.message_bytes = frame.box_note, frame.conversation.chat.message_bytes
         self.query_one("#status", StatusLine).show(frame)
 
     def show_room(self, frame: Frame, position: object | None) -> None:
