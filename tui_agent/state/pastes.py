@@ -1,6 +1,6 @@
 """Big pastes stand in the composer as a name, `[pasted 1: 4,194,304 bytes]`, and become text when it is sent. Pure.
 
-A text widget wraps what it holds: 60 KB cost it 40 ms, 4 MB two seconds.
+A text widget wraps what it holds: 60 KB cost it 40 ms, 4 MB two seconds, and a long line is wrapped anew at each key.
 """
 
 from __future__ import annotations
@@ -9,8 +9,14 @@ import re
 from typing import Final
 
 BIG: Final = 16_000  # characters; a paste above this gets a name
+LONG_LINE: Final = 4_000  # characters; 55,000 cost 58 ms a key
 MOST: Final = 8_000_000  # characters of all pastes that are remembered
 _NAME: Final = re.compile(r"\[pasted (\d{1,9}): [\d,]+ bytes(?:, [\d,]+ lines)?\]")
+
+
+def is_big(text: str, most: int = BIG) -> bool:
+    """Whether a text is too much for a text widget to stay quick."""
+    return len(text) > most or (len(text) > LONG_LINE and max(map(len, text.split("\n"))) > LONG_LINE)
 
 
 class Pastes:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from textual import events
+from textual.document._document_navigator import DocumentNavigator
+from textual.document._wrapped_document import WrappedDocument
 from textual.geometry import Size
 from textual.message import Message
 from textual.timer import Timer
@@ -19,7 +21,7 @@ from textual.widgets import TextArea
 from tui_agent.state.clean import clean_text
 from tui_agent.state.drafts import Draft
 from tui_agent.state.history import Inputs
-from tui_agent.state.pastes import BIG, Pastes
+from tui_agent.state.pastes import Pastes, is_big
 from tui_agent.ui.completing import Completing
 from tui_agent.ui.popup import Popup
 
@@ -29,6 +31,14 @@ ALSO_NEW_LINE = frozenset({"shift+\r", "alt+\r", "ctrl+\n"})  # how xterm and ot
 GATHER_FROM = 8  # keys of a burst are inserted one by one before this
 TYPING_AGAIN_S = 3.0
 TYPING_OVER_S = 5.0
+
+
+class _Wrapped(WrappedDocument):
+    """Textual's counts all lines at each look at its height: several times a key."""
+
+    @property
+    def height(self) -> int:
+        return len(self._offset_to_line_info)
 
 
 class Composer(TextArea):
@@ -225,13 +235,13 @@ class Composer(TextArea):
 
     def _paste(self, text: str) -> None:
         text = clean_text(text.replace("\r\n", "\n").replace("\r", "\n"))  # terminals paste newlines as CR
-        if len(text) > BIG or len(text) + len(self.text) > self.MOST_IN_WIDGET:
+        if is_big(text) or len(text) + len(self.text) > self.MOST_IN_WIDGET:
             text = self._pastes.keep(text)
         self._insert(text)
         self.history.checkpoint()
 
     def _short(self, text: str) -> str:
-        return text if len(text) <= self.MOST_IN_WIDGET else self._pastes.keep(text)
+        return self._pastes.keep(text) if is_big(text, self.MOST_IN_WIDGET) else text
 
     # ---- what changes with the text ------------------------------------------------------------------------
 
@@ -265,6 +275,12 @@ class Composer(TextArea):
         """As high as the text, at most a third of the screen with the box's two edges."""
         most = max(1, viewport.height // 3 - 2)
         return min(super().get_content_height(container, viewport, width), most)
+
+    def _set_document(self, text: str, language: str | None) -> None:
+        super()._set_document(text, language)
+        self.wrapped_document = _Wrapped(self.document, tab_width=self.indent_width)
+        self.navigator = DocumentNavigator(self.wrapped_document)
+        self._rewrap_and_refresh_virtual_size()
 
     def find_matching_bracket(self, bracket: str, search_from: tuple[int, int]) -> tuple[int, int] | None:
         """None: TextArea would go through the whole text at each key."""
