@@ -13,7 +13,7 @@ from bench.load import Receiver, message, open_receiver
 from bench.procs import ROOT, median, ours, percentile
 from bench.table import Row
 from tests.fakes.messages_api import FakeMessagesAPI
-from tests.fakes.messages_replies import Endless, opened, stream, text
+from tests.fakes.messages_replies import Endless, Sleep, block_stop, end, opened, stream
 
 BLOCKS, ASKED = 3, 25
 
@@ -21,7 +21,9 @@ BLOCKS, ASKED = 3, 25
 async def first_token() -> Row:
     """From the message's frame to the first token's, beside the SDK's call to its first delta; in turn."""
     alone_ms, through_ms = [], []
-    async with FakeMessagesAPI(text("Hello", delay_s=0.001)) as api:
+    # A pause before the end: an answer that is whole at once has no tokens.
+    reply = stream(opened("Hello"), Sleep(0.03), block_stop(), end())
+    async with FakeMessagesAPI(reply) as api:
         with ours("--claude", api.url) as server:
             probe = await open_receiver(server.address, "/rooms/main", probe=True, hello="ada", ours=True)
             await first_token_ms(probe)

@@ -9,7 +9,7 @@ import time
 import socketio
 import uvicorn
 
-sio = socketio.AsyncServer(async_mode="asgi", ping_interval=60)
+sio = socketio.AsyncServer(async_mode="asgi", ping_interval=3600)  # the load does not answer pings
 app = socketio.ASGIApp(sio)
 
 
