@@ -7,24 +7,23 @@ What is done where: `commands.py` names every action; `rooms.py` and `conversati
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import signal
 from collections.abc import Callable, Sequence
 
 from textual import on
 from textual.app import App
 from textual.screen import Screen
 
-from server.protocol import Event, RoomList, is_room_name
+from server.protocol import Event, RoomList
 from tui_agent.choosing import Choosing
 from tui_agent.commands import COMMANDS
 from tui_agent.composing import Composing
-from tui_agent.config import Settings
+from tui_agent.config import Settings, shown
 from tui_agent.conversation import Conversation
-from tui_agent.joining import CannotJoin, make_link
+from tui_agent.crash import note_crash
+from tui_agent.joining import make_link
 from tui_agent.leaving import Leaving
 from tui_agent.link.base import Link, OutboxFull
+from tui_agent.moving import Moving
 from tui_agent.rooms import OpenRooms
 from tui_agent.state.command import Commands
 from tui_agent.ui.composer import Composer
@@ -33,9 +32,9 @@ from tui_agent.ui.log import Log
 from tui_agent.ui.messages import CommandGiven
 from tui_agent.ui.paint import Painter
 from tui_agent.ui.screens.chat import ChatScreen
+from tui_agent.ui.terminal.driver import TerminalDriver
 from tui_agent.ui.themes import DAWN, DUSK
 
-log = logging.getLogger(__name__)
 CLOSE_S = 0.5
 HINT_S = 8.0
 
@@ -46,24 +45,32 @@ class ChatApp(App[int], inherit_bindings=False):
     CSS_PATH = "ui/tui_agent.tcss"
     ENABLE_COMMAND_PALETTE = False
 
-    def __init__(self, settings: Settings, connect: Callable[[Settings, str], Link] = make_link) -> None:
-        super().__init__()
+    def __init__(
+        self, settings: Settings, connect: Callable[[Settings, str], Link] = make_link, *, is_dark: bool | None = None
+    ) -> None:
+        """`is_dark`: the terminal's background, where it told. Raises CannotJoin."""
+        super().__init__(driver_class=TerminalDriver)
         self.settings = settings
         self.commands, key_problems = key_table(settings)
         self.problems = [*settings.problems, *key_problems]
         self.register_theme(DUSK)
         self.register_theme(DAWN)
-        self.theme = settings.theme if settings.theme in self.available_themes else "dusk"
+        if settings.theme and settings.theme not in self.available_themes:
+            self.problems.append(f"There is no theme of the name {shown(settings.theme)}; the default is used.")
+        fitting = "dawn" if is_dark is False else "dusk"
+        self.theme = settings.theme if settings.theme in self.available_themes else fitting
         self.rooms = OpenRooms(settings.user, lambda room: connect(settings, room), self._on_news, self._run)
         self.rooms.on_open.append(lambda conversation: conversation.listeners.append(self._heard))
         self.frame = Frame(self.rooms.show(settings.room))
         self.frame.key_of = {command.name: self.commands.key_of(command.name) for command in self.commands}
         self.chat_screen = ChatScreen(self.commands)
+        self.moving = Moving(self)
         self.leaving = Leaving(self)
         self.choosing = Choosing(self)
         self.composing = Composing(self)
         self._painter = Painter(self, self._paint)
         self._hint_timer: asyncio.TimerHandle | None = None
+        self.on_started: list[Callable[[], None]] = []  # called once the loop runs
         # What one press of Esc does: the first that says True (it did something) ends the list.
         self.stoppers: list[Callable[[], bool]] = [self._close_popup, self._stop_answer]
 
@@ -79,6 +86,8 @@ class ChatApp(App[int], inherit_bindings=False):
         if self.problems:
             self.say("; ".join(self.problems), for_s=None)
         self.rooms.run_current()
+        for begin in self.on_started:
+            begin()
         self.call_after_refresh(self.composing.begin)
         self.set_interval(1.0, self._count_down)
         self.soon()
@@ -92,7 +101,7 @@ class ChatApp(App[int], inherit_bindings=False):
         try:
             await conversation.run()
         except Exception as exc:  # the top of this asyncio task
-            log.error("a room stopped: %s", type(exc).__name__)
+            note_crash(exc)
             self.say("This room stopped because of a mistake inside tui-agent; F5 joins it again.", for_s=None)
 
     def _on_news(self, conversation: Conversation) -> None:
@@ -104,54 +113,6 @@ class ChatApp(App[int], inherit_bindings=False):
         if isinstance(event, RoomList):
             self.choosing.rooms_came(event)
 
-    def show_room(self, room: str) -> None:
-        """Put a room on the screen, where it stood when it was left."""
-        if room == self.conversation.room:
-            return
-        old = self.conversation
-        try:
-            new = self.rooms.show(room)
-        except CannotJoin as trouble:
-            self.say(str(trouble))
-            return
-        old.scroll_position = None if self.chat_screen.transcript.is_following else 0
-        self.frame.conversation = new
-        self.rooms.run_current()
-        self.chat_screen.show_room(self.frame, new.scroll_position)
-        self.composing.show_room(room)
-        self.soon()
-
-    def go_to_room(self, name: str) -> None:
-        """`/room NAME`; without a name the list opens."""
-        name = name.lstrip("#").lower()
-        if not name:
-            self.choose_room()
-        elif not is_room_name(name):
-            self.say("A room's name is made of a-z 0-9 . _ - and begins with a letter or digit.")
-        else:
-            self.show_room(name)
-
-    def go_back(self) -> None:
-        if self.rooms.previous is not None:
-            self.show_room(self.rooms.previous)
-        else:
-            self.say("There is no room before this one.")
-
-    def choose_room(self) -> None:
-        self.choosing.room()
-
-    def reconnect(self) -> None:
-        if self.conversation.is_running:
-            self.conversation.link.reconnect_now()
-            return
-        try:
-            self.frame.conversation = self.rooms.renew_current()
-        except CannotJoin as trouble:
-            self.say(str(trouble))
-            return
-        self.rooms.run_current()
-        self.soon()
-
     # ---- painting ----------------------------------------------------------------------------------------
 
     def soon(self) -> None:
@@ -161,6 +122,8 @@ class ChatApp(App[int], inherit_bindings=False):
     def _paint(self) -> None:
         if self.chat_screen.is_mounted:
             self.chat_screen.draw(self.frame, self.conversation.take_changes())
+            if isinstance(self._driver, TerminalDriver):
+                self._driver.set_title(title_of(self.conversation))
 
     def _count_down(self) -> None:
         if self.conversation.status.phase == "waiting":
@@ -241,12 +204,6 @@ class ChatApp(App[int], inherit_bindings=False):
         self.frame.is_panel_wanted = not self.frame.is_panel_wanted
         self.soon()
 
-    def choose_theme(self) -> None:
-        self.choosing.theme()
-
-    def show_palette(self) -> None:
-        self.choosing.command()
-
     def show_help(self) -> None:
         from tui_agent.ui.screens.help import HelpScreen
 
@@ -261,6 +218,20 @@ class ChatApp(App[int], inherit_bindings=False):
         await self.rooms.close(CLOSE_S)
         self.exit(status)
 
+    # ---- a mistake of ours: no traceback, no values on the screen (running.py says what happened) -----------
+
+    @property
+    def crash(self) -> Exception | None:
+        """The mistake that ended the app."""
+        return self._exception
+
+    def _fatal_error(self) -> None:
+        self._close_messages_no_wait()
+
+    def panic(self, *_renderables: object) -> None:
+        self._return_code = 1
+        self._close_messages_no_wait()
+
 
 def key_table(settings: Settings) -> tuple[Commands, Sequence[str]]:
     """The commands with the keys of `[keys]`, and a sentence for each key that cannot be used."""
@@ -268,18 +239,10 @@ def key_table(settings: Settings) -> tuple[Commands, Sequence[str]]:
     return commands, [f"[keys] {name}: {sentence}" for name, sentence in problems]
 
 
-def run_app(settings: Settings) -> int:
-    """Show the chat until the person leaves; returns the exit status. SIGTERM and SIGHUP restore the terminal."""
-    try:
-        app = ChatApp(settings)
-    except CannotJoin as trouble:
-        os.write(2, f"{trouble}\n".encode())
-        return 3
-
-    def leave(number: int, _frame: object) -> None:
-        app.call_later(app.leave, 128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, leave)
-    result = app.run()
-    return app.return_code or 0 if result is None else result
+def title_of(conversation: Conversation) -> str:
+    """For the terminal's title: the room, and what happens there."""
+    chat, phase = conversation.chat, conversation.status.phase
+    glyph = "✦" if chat.running is not None else "●"
+    if phase != "live":
+        glyph = "■" if phase == "offline" else "◌"
+    return f"{glyph} #{conversation.room} · tui-agent"

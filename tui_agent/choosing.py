@@ -43,7 +43,7 @@ class Choosing:
         def chosen(room: str | None) -> None:
             self._room_picker = None
             if room:
-                app.show_room(room)
+                app.moving.show(room)
 
         app.push_screen(picker, chosen)
 

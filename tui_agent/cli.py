@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from server.protocol import AGENT_VERSION, is_room_name, is_user_name
+
+if TYPE_CHECKING:
+    from tui_agent.config import Settings
 
 FAILED, USAGE = 1, 2
 
@@ -38,7 +41,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as exc:
-        say(f"Something went wrong inside tui-agent; nothing that was sent is lost. {_note_crash(exc)}")
+        from tui_agent.crash import note_crash
+
+        say(f"Something went wrong inside tui-agent; nothing that was sent is lost. {note_crash(exc)}")
         return FAILED
 
 
@@ -66,9 +71,23 @@ def _main(argv: list[str]) -> int:
     if not settings.plain and not (sys.stdin.isatty() and sys.stdout.isatty()):
         say('There is no terminal here. Ask one question with `tui-agent ask "…"`, or start with --plain.')
         return USAGE
-    from tui_agent.app import run_app
+    return _chat(settings)
 
-    return int(run_app(settings))
+
+def _chat(settings: Settings) -> int:
+    """The screen. The terminal is asked for its colours while the imports run."""
+    import os
+
+    from tui_agent.ui.terminal.ask import ask
+
+    question = None if settings.theme else ask(os.environ)
+    try:
+        from tui_agent.running import run_app
+
+        return run_app(settings, question)
+    finally:
+        if question is not None:
+            question.end()
 
 
 def _chat_parser() -> argparse.ArgumentParser:
@@ -143,26 +162,6 @@ def _speak_utf8() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
-
-
-def _note_crash(exc: Exception) -> str:
-    """Write where it happened (no values, which may be what people said) and say where that stands."""
-    import os
-    import time
-    import traceback
-
-    from tui_agent.paths import state_folder
-
-    path = state_folder() / "client-crash.log"
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(fd, "a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} tui-agent {AGENT_VERSION} {type(exc).__name__}\n")
-            file.writelines(traceback.format_tb(exc.__traceback__))
-    except OSError:
-        return "Start again; if it happens again, please report it."
-    return f"Start again; if it happens again, please report it with {path}."
 
 
 if __name__ == "__main__":

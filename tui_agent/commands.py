@@ -62,20 +62,20 @@ COMMANDS: Final = Commands(
             group="Look", when="while scrolled up",
         ),
         Command("panel", "Side panel on or off", lambda app, _: app.toggle_panel(), "f3", group="Look"),
-        Command("theme", "Choose a theme", lambda app, _: app.choose_theme(), group="Look"),
+        Command("theme", "Choose a theme", lambda app, _: app.choosing.theme(), group="Look"),
         # ---- rooms ------------------------------------------------------------------------------------
         Command(
-            "rooms", "Rooms: join, create", lambda app, _: app.choose_room(), "ctrl+o", slash="/rooms", group="Rooms"
+            "rooms", "Rooms: join, create", lambda app, _: app.choosing.room(), "ctrl+o", slash="/rooms", group="Rooms"
         ),
         Command(
-            "room", "Go to a room, new or not", lambda app, words: app.go_to_room(words),
+            "room", "Go to a room, new or not", lambda app, words: app.moving.to(words),
             slash="/room", takes="NAME", group="Rooms", in_palette=False,
         ),
-        Command("last_room", "Back to the room before", lambda app, _: app.go_back(), "f6", group="Rooms"),
+        Command("last_room", "Back to the room before", lambda app, _: app.moving.back(), "f6", group="Rooms"),
         # ---- the program ------------------------------------------------------------------------------
         Command("help", "Keys and commands", lambda app, _: app.show_help(), "f1", slash="/help"),
-        Command("palette", "Command palette", lambda app, _: app.show_palette(), "ctrl+p", in_palette=False),
-        Command("reconnect", "Connect again now", lambda app, _: app.reconnect(), "f5", when="while not connected"),
+        Command("palette", "Command palette", lambda app, _: app.choosing.command(), "ctrl+p", in_palette=False),
+        Command("reconnect", "Connect now", lambda app, _: app.moving.reconnect(), "f5", when="while not connected"),
         Command("suspend", "To the background (fg comes back)", lambda app, _: app.action_suspend_process(), "ctrl+z"),
         Command("quit_when_empty", "Quit", lambda app, _: app.leaving.quit_when_empty(), "ctrl+d",
                 when="while the input is empty", in_palette=False),

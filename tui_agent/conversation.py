@@ -10,13 +10,25 @@ import time
 import uuid
 from collections.abc import Callable
 
-from server.protocol import CancelTask, Clear, Event, History, Message, Rooms, SubmitTask, Welcome
+from server.protocol import (
+    CancelTask,
+    Clear,
+    Event,
+    History,
+    Message,
+    Rooms,
+    Snapshot,
+    SubmitTask,
+    UserMessage,
+    Welcome,
+)
 from tui_agent.link.base import Link, LinkEvent, LinkStatus, PendingChanged, Received, StatusChanged
-from tui_agent.state.chat import Change, Chat, Upsert
+from tui_agent.state.chat import Change, Chat, Remove, Upsert
 from tui_agent.state.entry import Entry
 
+HELP = "This room is empty. Write below; who joins it sees the same. F1 lists the keys, / the commands."
 DEMO_HELP = (
-    "This is the demo agent: it needs no key and knows little. For a real one, set ANTHROPIC_API_KEY "
+    "The demo agent answers here: it needs no key and knows little. For a real one, set ANTHROPIC_API_KEY "
     "(or ANTHROPIC_BASE_URL), run tui-agent-server stop, and start again."
 )
 
@@ -35,6 +47,8 @@ class Conversation:
         self.listeners: list[Callable[[Conversation, Event], None]] = []  # hear each event after it was folded
         self._on_news = on_news
         self._changes: list[Change] = []
+        self._is_shown = True
+        self._is_greeted = False
         self._asked_before = 0
 
     @property
@@ -44,6 +58,11 @@ class Conversation:
     @property
     def retry_in_s(self) -> float:
         return max(0.0, self.retry_at_s - time.monotonic())
+
+    def set_shown(self, is_shown: bool) -> None:
+        """Whether it is on the screen: only then are changes kept for drawing."""
+        self._is_shown = is_shown
+        self._changes.clear()
 
     def take_changes(self) -> list[Change]:
         """What changed in the transcript since the last call; the caller draws it."""
@@ -71,8 +90,10 @@ class Conversation:
     def _take(self, event: LinkEvent) -> None:
         match event:
             case Received(received):
-                self._changes += self.chat.apply(received)
-                if isinstance(received, Welcome):
+                self._note(self.chat.apply(received))
+                if isinstance(received, Snapshot):
+                    self._is_greeted = False  # everything is anew
+                if isinstance(received, Snapshot | Welcome | UserMessage):
                     self._greet()
                 for listener in self.listeners:
                     listener(self, received)
@@ -82,12 +103,31 @@ class Conversation:
             case PendingChanged(pending):
                 for item in pending:
                     if isinstance(item.command, Message) and not item.is_stale:
-                        self._changes += self.chat.sending(item.cid, item.command.content, item.time_s)
+                        self._note(self.chat.sending(item.cid, item.command.content, item.time_s))
         self._on_news(self)
 
+    @property
+    def entries(self) -> list[Entry]:
+        """What the transcript shows: of an empty room, how to begin."""
+        entries = self.chat.entries
+        if entries or not self.chat.room:
+            return entries
+        words = f"{HELP}\n{DEMO_HELP}" if self.chat.agent == "demo" else HELP
+        return [Entry("help", "help", words)]
+
     def _greet(self) -> None:
-        if self.chat.agent == "demo" and not self.chat.entries:
-            self._changes.append(Upsert(Entry("help", "help", DEMO_HELP)))
+        """Put the help into an empty room, and take it away again."""
+        if self.chat.entries:
+            if self._is_greeted:
+                self._is_greeted = False
+                self._note([Remove("help")])
+        elif self.chat.room and not self._is_greeted:
+            self._is_greeted = True
+            self._note([Upsert(entry) for entry in self.entries])
+
+    def _note(self, changes: list[Change]) -> None:
+        if self._is_shown:
+            self._changes += changes
 
     # ---- what a person does ------------------------------------------------------------------------
 
@@ -95,7 +135,8 @@ class Conversation:
         """Send a message; it shows at once. Raises OutboxFull."""
         command = Message(str(uuid.uuid4()), text)
         self.link.send(command)
-        self._changes += self.chat.sending(command.cid, text, time.time())
+        self._note(self.chat.sending(command.cid, text, time.time()))
+        self._greet()
         self._on_news(self)
 
     def command(self, command: Clear | SubmitTask | CancelTask | Rooms) -> None:

@@ -50,11 +50,15 @@ class OpenRooms:
 
     def show(self, room: str) -> Conversation:
         """Make `room` the current one, joining it when it is not open. Raises CannotJoin."""
-        conversation = self._open.pop(room, None)
+        conversation = self._open.get(room)
         if conversation is None:
             conversation = Conversation(room, self._user, self._connect(room), self._on_news)
             for tell in self.on_open:
                 tell(conversation)
+        if self._open:
+            self.current.set_shown(False)
+        conversation.set_shown(True)
+        self._open.pop(room, None)
         self._open[room] = conversation
         if len(self._open) > MOST_OPEN:
             self._close(next(iter(self._open)))

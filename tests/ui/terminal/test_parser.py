@@ -86,7 +86,13 @@ def test_what_terminals_send_becomes_the_keys_that_were_meant(sent: str, keys: l
 
 @pytest.mark.parametrize(
     "sent",
-    ["\x1b]11;rgb:1212/1515/1d1d\x1b\\", "\x1b[200~a\rb\x1b[201~", "\x1b[?62;22c", "\x1b[<35;NaN;NaNM", "\x1bP>|x\x1b\\"],
+    [
+        "\x1b]11;rgb:1212/1515/1d1d\x1b\\",
+        "\x1b[200~a\rb\x1b[201~",
+        "\x1b[?62;22c",
+        "\x1b[<35;NaN;NaNM",
+        "\x1bP>|x\x1b\\",
+    ],
 )
 def test_a_sequence_that_comes_in_pieces_is_the_same_sequence(sent: str) -> None:
     whole = told(KeyParser(), sent)

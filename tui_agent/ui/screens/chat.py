@@ -82,10 +82,15 @@ class ChatScreen(Screen[None]):
 
     def show_room(self, frame: Frame, position: object | None) -> None:
         """Another room: all of it anew, where it stood when it was left."""
-        frame.conversation.take_changes()
-        self.draw(frame, [Reset(tuple(frame.conversation.chat.entries))])
+        self.draw(frame, [Reset(tuple(frame.conversation.entries))])
         if position is None:
             self.transcript.follow()
+        else:
+            self.transcript.scroll_to(y=position, animate=False, force=True)  # type: ignore[arg-type]
+
+    def position(self) -> object | None:
+        """Where the transcript stands, for `show_room`; None while it follows the end."""
+        return None if self.transcript.is_following else self.transcript.scroll_y
 
     def page(self, direction: int) -> None:
         """A page up (-1) or down (1)."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import re
 import select
+import signal
+import sys
 import termios
 import time
 from collections.abc import Mapping
@@ -19,7 +21,8 @@ WAIT_S: Final = 0.15  # from the question on
 typed_ahead: list[bytes] = []  # what was read and is no reply: the person typed it; the driver reads it first
 
 _QUESTION: Final = b"\x1b]11;?\x1b\\\x1b[c"
-_COLOUR: Final = re.compile(rb"\x1b\]11;rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})[^\x07\x1b]*(?:\x07|\x1b\\)")
+_HEX: Final = rb"([0-9a-fA-F]{1,4})"
+_COLOUR: Final = re.compile(rb"\x1b\]11;rgba?:" + _HEX + b"/" + _HEX + b"/" + _HEX + rb"[^\x07\x1b]*(?:\x07|\x1b\\)")
 _DEVICE: Final = re.compile(rb"\x1b\[\?[\d;]*c")
 
 
@@ -66,10 +69,16 @@ def ask(environ: Mapping[str, str]) -> Question | None:
     """Send the question; None where there is nobody to ask."""
     if environ.get("TERM", "dumb") in ("dumb", "linux", "unknown", ""):
         return None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)  # before the app's own: the mode must go back
     try:
         return Question(0, 2)
     except (OSError, termios.error):
         return None
+
+
+def _leave(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
 
 
 def is_dark_reply(came: bytes) -> bool | None:
@@ -78,7 +87,7 @@ def is_dark_reply(came: bytes) -> bool | None:
     if match is None:
         return None
     red, green, blue = (int(part, 16) / (16 ** len(part) - 1) for part in match.groups())
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5
+    return bool(0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5)
 
 
 def is_dark_by_environment(environ: Mapping[str, str]) -> bool | None:

@@ -1,4 +1,4 @@
-"""The terminal: Textual's driver with our parser, a writer that never makes the app wait, and the end of input heard."""
+"""The terminal: Textual's driver with our parser and a writer that never makes the app wait."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class Writer:
         self._pieces: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._has_left_out = False
+        self._is_ending = False  # what comes now restores the terminal: none of it may be left out
         self._is_over = False
         self._is_gone = False
         self._changed = threading.Condition()
@@ -48,9 +49,9 @@ class Writer:
         """Never waits."""
         data = text.encode("utf-8", "replace")
         with self._changed:
-            if self._is_gone or (self._has_left_out and not self._is_over):
+            if self._is_gone or (self._has_left_out and not self._is_ending):
                 return
-            if self._waiting_bytes + len(data) > MOST_WAITING and not self._is_over:
+            if self._waiting_bytes + len(data) > MOST_WAITING and not self._is_ending:
                 self._has_left_out = True
                 return
             self._pieces.append(data)
@@ -64,7 +65,7 @@ class Writer:
                 self._pieces.clear()
                 self._pieces.append(b"\x1b\\\x18")  # ends what may have been cut in its middle
                 self._waiting_bytes = 2
-            self._is_over = True
+            self._is_ending = True
 
     def end(self) -> None:
         """Write what waits, as long as that takes the terminal at most LAST_WORDS_S."""
@@ -133,7 +134,7 @@ class TerminalDriver(LinuxDriver):
         assert sys.__stderr__ is not None
         self._writer = Writer(sys.__stderr__.fileno(), self._drained)
         self._wake = os.pipe()
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._has_title:
             self.write(SAVE)
             if self._title:
@@ -157,6 +158,12 @@ class TerminalDriver(LinuxDriver):
         self._loop.call_soon_threadsafe(self._app.call_later, self._app.refresh)
 
     # ---- input ------------------------------------------------------------------------------------------
+
+    def _run_input_thread(self) -> None:
+        try:
+            self.run_input_thread()
+        except Exception as exc:
+            self._loop.call_soon_threadsafe(self._app._handle_exception, exc)
 
     def run_input_thread(self) -> None:
         """Read until the app ends, or the terminal does: then the app is told to leave."""

@@ -1,13 +1,13 @@
 """Bytes of a terminal -> keys, in the cases where Textual's parser loses text, types replies or raises.
 
-    ESC, then a letter at once        Esc and the letter (Textual: alt+letter, or it waits for more)
-    ESC CR                            alt+enter (Textual: enter, which would send)
-    CSI 27 ; m ; code ~               as CSI code ; m u (xterm's modifyOtherKeys; Textual: `shift+\\r`)
-    CSI 32 u, CSI 97 u                the character itself (VS Code's terminal; Textual: a key without a character)
-    CSI … ; m : 3 u, huge numbers     a release or nonsense: ignored (Textual: ValueError, and the app ends)
-    CSI < 35 ; NaN ; NaN M            ignored (VS Code; Textual types it)
-    OSC, DCS and APC strings, CSI replies that nobody asked for here     ignored (Textual types them)
-    a bracketed paste                 one Paste, whatever it contains, at the cost of a search
+ESC, then a letter at once        Esc and the letter (Textual: alt+letter, or it waits for more)
+ESC CR                            alt+enter (Textual: enter, which would send)
+CSI 27 ; m ; code ~               as CSI code ; m u (xterm's modifyOtherKeys; Textual: `shift+\\r`)
+CSI 32 u, CSI 97 u                the character itself (VS Code's terminal; Textual: a key without a character)
+CSI … ; m : 3 u, huge numbers     a release or nonsense: ignored (Textual: ValueError, and the app ends)
+CSI < 35 ; NaN ; NaN M            ignored (VS Code; Textual types it)
+OSC, DCS and APC strings, CSI replies that nobody asked for here     ignored (Textual types them)
+a bracketed paste                 one Paste, whatever it contains, at the cost of a search
 """
 
 from __future__ import annotations
