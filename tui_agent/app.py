@@ -28,12 +28,12 @@ from tui_agent.rooms import OpenRooms
 from tui_agent.state.command import Commands
 from tui_agent.ui.composer import Composer
 from tui_agent.ui.frame import Frame
-from tui_agent.ui.log import Log
 from tui_agent.ui.messages import CommandGiven
 from tui_agent.ui.paint import Painter
 from tui_agent.ui.screens.chat import ChatScreen
 from tui_agent.ui.terminal.driver import TerminalDriver
 from tui_agent.ui.themes import DAWN, DUSK
+from tui_agent.ui.transcript.widget import Transcript
 
 CLOSE_S = 0.5
 HINT_S = 8.0
@@ -132,11 +132,11 @@ class ChatApp(App[int], inherit_bindings=False):
     def on_resize(self) -> None:
         self.soon()
 
-    @on(Log.FollowChanged)
+    @on(Transcript.FollowChanged)
     def _follow_changed(self) -> None:
         self.soon()
 
-    @on(Log.NeedOlder)
+    @on(Transcript.NeedOlder)
     def _need_older(self) -> None:
         self.conversation.need_older()
 

@@ -2,8 +2,8 @@
 
 Lines are taken one by one, as CommonMark does: containers (quotes, list items) first, then what begins in them. So the
 result does not depend on how the text was cut into pieces. What is long is cut where it may be cut: a list is a block
-for each item, a table one for each 50 rows, a fence one for each few lines, a line one for each 4,000 characters. So more text
-costs its own length, never that of what came before.
+for each item, a table one for each 50 rows, a fence one for each few lines, a line one for each 4,000 characters. So
+more text costs its own length, never that of what came before.
 
 Not taken, so shown as it is: HTML, reference definitions, footnotes.
 """
@@ -31,7 +31,9 @@ _UNDERLINE: Final = re.compile(r"(?:=+|-+)[ \t]*$")
 _FENCE: Final = re.compile(r"(`{3,})([^`]*)$|(~{3,})(.*)$")
 _TASK: Final = re.compile(r"\[([ xX])\][ \t]+(?=\S)")
 # The begin of something that cannot be told yet: it is shown when more of the line has come.
-_UNDECIDED: Final = re.compile(r"[ \t]*(?:[-=*+_~`#>|][-=*+_~`#>|:\s]*|\d{1,9}[.)]?[ \t]*|[-*+][ \t]+\[[ xX]?\]?[ \t]*)$")
+_UNDECIDED: Final = re.compile(
+    r"[ \t]*(?:[-=*+_~`#>|][-=*+_~`#>|:\s]*|\d{1,9}[.)]?[ \t]*|[-*+][ \t]+\[[ xX]?\]?[ \t]*)$"
+)
 _BULLETS: Final = ("•", "◦", "▪")
 
 Kind = Literal["text", "heading", "code", "table", "rule"]

@@ -1,5 +1,7 @@
-"""Highlighting of code, by segments of a fence, each with the state that the one before ended in. Pure but for a table of
-loaded lexers: loading one takes up to 150 ms, so the screen does it in a thread and draws plain code until then.
+"""Highlighting of code, by segments of a fence, each with the state that the one before ended in.
+
+Pure but for a table of loaded lexers: loading one takes up to 150 ms, so the screen does it in a thread and draws plain
+code until then.
 """
 
 from __future__ import annotations
@@ -103,7 +105,7 @@ def lex(lexer: Any, text: str, stack: Any = None) -> tuple[list[tuple[int, int, 
     if isinstance(lexer, RegexLexer) and not isinstance(lexer, ExtendedRegexLexer):
         context = LexerContext(text, 0, stack=list(stack) if stack else None)
         try:
-            tokens: Iterable[Any] = ExtendedRegexLexer.get_tokens_unprocessed(lexer, context=context)  # type: ignore[arg-type]
+            tokens: Iterable[Any] = ExtendedRegexLexer.get_tokens_unprocessed(lexer, context=context)
             found = _tokens(tokens)
         except Exception:  # some lexers' own callbacks know no context
             found = []

@@ -196,6 +196,8 @@ class _Parser:
                 is_right and (not is_left or not _is_word(after)),
             )
         count = end - at
+        if mark == "*" and count == 1 and before.isalnum() and after.isalnum():
+            is_left = is_right = False  # 2*3*4 is arithmetic here, not an emphasis
         if (is_left or is_right) and (mark != "~" or count == 2):
             self.delimiters.append(_Delimiter(len(self.nodes), mark, count, count, is_left, is_right))
         self._add(self.text[at:end], at)

@@ -15,10 +15,10 @@ from tui_agent.ui.bars import Bar, banner_content, is_banner_due, top_content
 from tui_agent.ui.composer import Composer
 from tui_agent.ui.composer_box import ComposerBox
 from tui_agent.ui.frame import WIDE, Frame
-from tui_agent.ui.log import Log
 from tui_agent.ui.messages import CommandGiven
 from tui_agent.ui.panel import Panel
 from tui_agent.ui.status import StatusLine
+from tui_agent.ui.transcript.widget import Transcript
 
 
 class ChatScreen(Screen[None]):
@@ -37,7 +37,7 @@ class ChatScreen(Screen[None]):
         yield Bar(id="banner")
         with Horizontal(id="main"):
             with Vertical(id="left"):
-                yield Log(id="log")
+                yield Transcript(id="log")
                 yield ComposerBox(id="box")
             yield Panel(id="panel")
         yield StatusLine(id="status")
@@ -48,8 +48,8 @@ class ChatScreen(Screen[None]):
     # ---- the parts -----------------------------------------------------------------------------------
 
     @property
-    def transcript(self) -> Log:
-        return self.query_one("#log", Log)
+    def transcript(self) -> Transcript:
+        return self.query_one("#log", Transcript)
 
     @property
     def composer(self) -> Composer:
