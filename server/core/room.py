@@ -150,8 +150,10 @@ def _end(state: RoomState, event: DurableEvent, *, open_next: bool) -> Plan:
     return Plan((event,), state, starts=starts, ends=ended.run)
 
 
-def finish(state: RoomState, *, run: str, content: str, stop_reason: str, usage: Usage, now_s: float) -> Plan | None:
-    """The agent is done. None when `run` is not open any more."""
+def finish(
+    state: RoomState, *, run: str, content: str, stop_reason: str, usage: Usage, now_s: float, open_next: bool = True
+) -> Plan | None:
+    """The agent is done. None when `run` is not open any more; without `open_next` the queue stays as it is."""
     if state.open_run is None or state.open_run.run != run:
         return None
     done = Done(
@@ -164,11 +166,13 @@ def finish(state: RoomState, *, run: str, content: str, stop_reason: str, usage:
         stop_reason=stop_reason,
         usage=usage,
     )
-    return _end(state, done, open_next=True)
+    return _end(state, done, open_next=open_next)
 
 
-def fail(state: RoomState, *, run: str, code: Code, message: str, content: str, now_s: float) -> Plan | None:
-    """The answer failed; what came before is kept. None when `run` is not open any more."""
+def fail(
+    state: RoomState, *, run: str, code: Code, message: str, content: str, now_s: float, open_next: bool = True
+) -> Plan | None:
+    """The answer failed; what came before is kept. See `finish`."""
     if state.open_run is None or state.open_run.run != run:
         return None
     error = Error(
@@ -181,11 +185,18 @@ def fail(state: RoomState, *, run: str, code: Code, message: str, content: str, 
         users=list(state.open_run.users),
         content=content,
     )
-    return _end(state, error, open_next=True)
+    return _end(state, error, open_next=open_next)
 
 
 def interrupt(
-    state: RoomState, *, run: str, by: str | None, reason: InterruptReason, content: str, now_s: float
+    state: RoomState,
+    *,
+    run: str,
+    by: str | None,
+    reason: InterruptReason,
+    content: str,
+    now_s: float,
+    open_next: bool = True,
 ) -> Plan | None:
     """Stop an open run and keep its partial text. None when `run` is not open: a stale press has no effect.
 
@@ -196,7 +207,7 @@ def interrupt(
     return _end(
         state,
         _interrupted(state, state.head + 1, by, reason, content, now_s),
-        open_next=reason != "server_restart",
+        open_next=open_next and reason != "server_restart",
     )
 
 

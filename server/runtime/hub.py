@@ -39,6 +39,7 @@ class Hub:
         self._empty_sweeps: dict[str, int] = {}
         self._group = asyncio.TaskGroup()
         self._sweeper: asyncio.Task[None] | None = None
+        self._is_stopping = False
 
     async def __aenter__(self) -> Hub:
         await self._group.__aenter__()
@@ -71,17 +72,23 @@ class Hub:
 
     async def room(self, name: str) -> RoomRunner:
         """The room, loaded from the store at first need. Raises StoreTrouble."""
-        room = self._rooms.get(name)
-        if room is not None:
-            return room
-        async with self._opening.setdefault(name, asyncio.Lock()):
-            room = self._rooms.get(name)
-            if room is None:
-                room = await self._load(name)
-                self._rooms[name] = room
-                self._tasks[name] = self._group.create_task(self._run(room), name=f"room {name}")
-        self._opening.pop(name, None)
+        while (room := self._rooms.get(name)) is None:
+            lock = self._opening.setdefault(name, asyncio.Lock())
+            async with lock:
+                if name in self._rooms or self._opening.get(name) is not lock:
+                    continue  # somebody else has opened it, or has tried
+                try:
+                    await self._open(name)
+                finally:
+                    del self._opening[name]
         return room
+
+    async def _open(self, name: str) -> None:
+        room = await self._load(name)
+        if self._is_stopping:
+            raise StoreTrouble("internal", "The server restarts; connect again.")
+        self._rooms[name] = room
+        self._tasks[name] = self._group.create_task(self._run(room), name=f"room {name}")
 
     async def _load(self, name: str) -> RoomRunner:
         store = self.services.store
@@ -129,8 +136,9 @@ class Hub:
             for outlet in room.outlets:
                 outlet.close(outlet, 1011, "the room failed")
         finally:
-            self._rooms.pop(room.name, None)
-            self._tasks.pop(room.name, None)
+            if self._rooms.get(room.name) is room:  # not one that was opened since
+                del self._rooms[room.name]
+                self._tasks.pop(room.name, None)
 
     async def _sweep(self) -> None:
         """Twice a second: catch up who drained, close who is stuck, let go of empty rooms."""
@@ -151,7 +159,8 @@ class Hub:
                     self._tasks.pop(room.name).cancel()
 
     async def stop(self) -> None:
-        """Close open answers as interrupted by the restart, on disk; at most STOP_S."""
+        """Close open answers as interrupted by the restart, on disk; at most STOP_S. No room opens from now on."""
+        self._is_stopping = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
                 await asyncio.gather(*(room.stop() for room in list(self._rooms.values())))

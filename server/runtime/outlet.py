@@ -67,7 +67,7 @@ class Outlet:
         self.written = 0  # bytes handed to the transport by us
         self._allowance = 0  # replayed bytes still waiting: they do not count
         self._drained = 0
-        self._moved_at_s = 0.0
+        self._moved_at_s: float | None = None
 
     @property
     def waiting_bytes(self) -> int:
@@ -98,7 +98,7 @@ class Outlet:
         """Whether bytes have waited for STUCK_S without any being taken. To be asked about once a second."""
         size_bytes = self.transport.get_write_buffer_size()
         drained = self.written - size_bytes
-        if size_bytes == 0 or drained > self._drained:
+        if size_bytes == 0 or drained > self._drained or self._moved_at_s is None:
             self._drained = drained
             self._moved_at_s = now_s
             return False

@@ -62,6 +62,9 @@ class _Command:
 class _StartQueued: ...
 
 
+class _Stop: ...
+
+
 class RoomRunner:
     """Owns the room's state, its open answer and its timers. `run` is its asyncio task, owned by the hub."""
 
@@ -73,11 +76,11 @@ class RoomRunner:
         self._conversation = talk
         self._presence = Presence()
         self._outlets: dict[Outlet, None] = {}
-        self._inbox: asyncio.Queue[_Command | OpenAnswer | _StartQueued] = asyncio.Queue()
+        self._inbox: asyncio.Queue[_Command | OpenAnswer | _StartQueued | _Stop] = asyncio.Queue()
         self._inbox_space = asyncio.Semaphore(INBOX_COMMANDS)  # the rest is bounded: one ending a run, one start a join
         self._answer: OpenAnswer | None = None
-        self._no_answer = asyncio.Event()
-        self._no_answer.set()
+        self._is_working = False  # on an item of the inbox
+        self._stopped = asyncio.Event()  # nothing is open or on its way any more, and nothing will be
         self._interrupts: list[tuple[Outlet, str]] = []  # (outlet, cid) waiting for the end of the run to be on disk
         self._presence_timer: asyncio.TimerHandle | None = None
         self._retry_timer: asyncio.TimerHandle | None = None
@@ -90,7 +93,8 @@ class RoomRunner:
     @property
     def is_busy(self) -> bool:
         """Whether an answer is open, or a message waits for one with somebody there."""
-        return self.has_open_run or not self._inbox.empty() or bool(self._state.queue and self._outlets)
+        is_at_work = self._is_working or not self._inbox.empty()
+        return is_at_work or self.has_open_run or bool(self._state.queue and self._outlets)
 
     @property
     def has_open_run(self) -> bool:
@@ -177,7 +181,9 @@ class RoomRunner:
     async def submit(self, outlet: Outlet, command: wire.Message | wire.Clear) -> None:
         """Into the inbox; waits while it is full. Once the server stops, commands are dropped: they come again."""
         await self._inbox_space.acquire()
-        if not self._is_stopping:
+        if self._is_stopping:
+            self._inbox_space.release()  # whoever waits behind goes too
+        else:
             self._inbox.put_nowait(_Command(outlet, command))
 
     async def interrupt(self, outlet: Outlet, command: wire.Interrupt) -> None:
@@ -202,27 +208,43 @@ class RoomRunner:
         try:
             async with asyncio.TaskGroup() as self._group:
                 while True:
-                    match await self._inbox.get():
-                        case _Command() as item:
-                            self._inbox_space.release()
-                            await self._obey(item.outlet, item.command)
-                        case OpenAnswer() as answer:
-                            await self._commit_ending(answer)
-                        case _StartQueued():
-                            await self._start_queued()
+                    item = await self._inbox.get()
+                    self._is_working = True
+                    await self._take(item)
+                    self._is_working = False
+                    if self._is_stopping and self._answer is None and self._inbox.empty():
+                        self._stopped.set()
         finally:
+            self._is_stopping = True
+            self._inbox_space.release()
+            self._stopped.set()
             for timer in (self._presence_timer, self._retry_timer):
                 if timer is not None:
                     timer.cancel()
             if self._answer is not None:
                 self._answer.close()
 
+    async def _take(self, item: _Command | OpenAnswer | _StartQueued | _Stop) -> None:
+        match item:
+            case _Command():
+                self._inbox_space.release()
+                if not self._is_stopping:
+                    await self._obey(item.outlet, item.command)
+            case OpenAnswer() as answer:
+                await self._commit_ending(answer)
+            case _StartQueued():
+                if not self._is_stopping:
+                    await self._start_queued()
+            case _Stop():
+                pass  # it only wakes the room
+
     async def stop(self) -> None:
-        """Before the server ends: the open answer is closed as interrupted by it, with its text."""
+        """Before the server ends: the open answer is closed as interrupted by it, with its text, and none begins."""
         self._is_stopping = True
         if self._answer is not None:
             self._answer.end(turns.Stopped(None, "server_restart"))
-        await self._no_answer.wait()
+        self._inbox.put_nowait(_Stop())
+        await self._stopped.wait()
 
     async def _obey(self, outlet: Outlet, command: wire.Message | wire.Clear) -> None:
         now_s = self._services.wall_s()
@@ -349,10 +371,11 @@ class RoomRunner:
         """Begin a run; what everybody is to be told of it."""
         services = self._services
         answer = self._answer = OpenAnswer(self.name, Turn(info), services.store, self, services.monotonic_s)
-        self._no_answer.clear()
         for outlet in self._outlets:
             outlet.is_behind = False
-        if has_budget:
+        if self._is_stopping:
+            answer.end(turns.Stopped(None, "server_restart"))
+        elif has_budget:
             assert self._group is not None
             answer.start(services.agent, self._question(info), self._group)
         else:
@@ -364,7 +387,6 @@ class RoomRunner:
         if self._answer is not None:
             self._answer.close()
         self._answer = None
-        self._no_answer.set()
         interrupts, self._interrupts = self._interrupts, []
         for outlet, cid in interrupts:
             self._send(outlet, wire.Ack(ref=cid))
@@ -373,7 +395,7 @@ class RoomRunner:
         """Put the terminal event on disk; while the disk refuses, try again each second."""
         if self._answer is not answer:
             return
-        plan = views.plan_of_ending(self._state, answer.turn, self._services.wall_s())
+        plan = views.plan_of_ending(self._state, answer.turn, self._services.wall_s(), open_next=not self._is_stopping)
         key = None
         if self._interrupts:
             outlet, cid = self._interrupts[0]

@@ -48,17 +48,22 @@ def new_event(event: wire.DurableEvent, payload: bytes) -> NewEvent:
     return NewEvent(event.id, payload, user, rules.words_of(event), event.time)
 
 
-def plan_of_ending(state: rules.RoomState, turn: Turn, now_s: float) -> rules.Plan:
-    """The terminal event of the open run."""
+def plan_of_ending(state: rules.RoomState, turn: Turn, now_s: float, *, open_next: bool) -> rules.Plan:
+    """The terminal event of the open run; with `open_next` the queue's run follows it."""
+    run, content = turn.run, turn.content
     match turn.ending:
         case turns.Finished(stop_reason, usage):
             plan = rules.finish(
-                state, run=turn.run, content=turn.content, stop_reason=stop_reason, usage=usage, now_s=now_s
+                state, run=run, content=content, stop_reason=stop_reason, usage=usage, now_s=now_s, open_next=open_next
             )
         case turns.Failed(code, message):
-            plan = rules.fail(state, run=turn.run, code=code, message=message, content=turn.content, now_s=now_s)
+            plan = rules.fail(
+                state, run=run, code=code, message=message, content=content, now_s=now_s, open_next=open_next
+            )
         case turns.Stopped(by, reason):
-            plan = rules.interrupt(state, run=turn.run, by=by, reason=reason, content=turn.content, now_s=now_s)
+            plan = rules.interrupt(
+                state, run=run, by=by, reason=reason, content=content, now_s=now_s, open_next=open_next
+            )
         case None:
             plan = None
     assert plan is not None, "only the open run ends, and only once"
