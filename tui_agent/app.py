@@ -185,6 +185,17 @@ class ChatApp(App[int], inherit_bindings=False):
             return False
         return True
 
+    def resend(self) -> None:
+        try:
+            if not self.conversation.resend():
+                self.say("Every message of yours here was sent.")
+        except OutboxFull as full:
+            self.say(str(full))
+
+    def discard(self) -> None:
+        if not self.conversation.discard():
+            self.say("Every message of yours here was sent.")
+
     def stop(self) -> None:
         """Esc: the first that applies."""
         for stopper in self.stoppers:

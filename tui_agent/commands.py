@@ -45,6 +45,14 @@ COMMANDS: Final = Commands(
             "copy_or_clear", "Copy the selection, else clear the input, else twice quits",
             lambda app, _: app.leaving.copy_or_clear(), "ctrl+c", group="Write", in_palette=False,
         ),
+        Command(
+            "resend", "Send again what was refused or is only offered", lambda app, _: app.resend(),
+            slash="/resend", group="Write", when="while a message is marked so",
+        ),
+        Command(
+            "discard", "Drop what was refused or is only offered", lambda app, _: app.discard(),
+            slash="/discard", group="Write", when="while a message is marked so",
+        ),
         # ---- the agent --------------------------------------------------------------------------------
         Command(
             "stop", "Stop the answer and all speech", lambda app, _: app.stop(), "escape",

@@ -102,8 +102,9 @@ class Conversation:
                 self.retry_at_s = time.monotonic() + status.retry_in_s
             case PendingChanged(pending):
                 for item in pending:
-                    if isinstance(item.command, Message) and not item.is_stale:
-                        self._note(self.chat.sending(item.cid, item.command.content, item.time_s))
+                    if isinstance(item.command, Message):
+                        text, stale = item.command.content, item.is_stale
+                        self._note(self.chat.sending(item.cid, text, item.time_s, is_offered=stale))
         self._on_news(self)
 
     @property
@@ -138,6 +139,27 @@ class Conversation:
         self._note(self.chat.sending(command.cid, text, time.time()))
         self._greet()
         self._on_news(self)
+
+    def resend(self) -> bool:
+        """Send again what was refused or only offered; False when there is none. Raises OutboxFull."""
+        unsent = self.chat.unsent
+        offered = {item.cid for item in self.link.pending if item.is_stale}
+        for cid, text in unsent:
+            if cid in offered:
+                self.link.resend_stale(cid)
+            else:
+                self._note(self.chat.forget(cid))
+                self.send(text)
+        return bool(unsent)
+
+    def discard(self) -> bool:
+        """Drop what was refused or only offered; False when there is none."""
+        unsent = self.chat.unsent
+        for cid, _ in unsent:
+            self.link.forget(cid)
+            self._note(self.chat.forget(cid))
+        self._on_news(self)
+        return bool(unsent)
 
     def command(self, command: Clear | SubmitTask | CancelTask | Rooms) -> None:
         """Any other command. Raises OutboxFull."""

@@ -174,7 +174,10 @@ def test_a_refused_message_says_why_and_can_be_forgotten() -> None:
     chat, _ = connected()
     chat.sending("c0", "hello", 1.0)
     chat.apply(wire.Error("busy", "8 messages wait\x1b already.", ref="c0", retryable=True))
-    assert (chat.entries[0].state, chat.entries[0].note) == ("failed", "8 messages wait␛ already.")
+    assert (chat.entries[0].state, chat.entries[0].note) == (
+        "failed",
+        "8 messages wait␛ already. · /resend tries again, /discard drops it",
+    )
     chat.forget("c0")
     assert chat.entries == []
 

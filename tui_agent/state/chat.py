@@ -44,6 +44,7 @@ from tui_agent.state.clean import Cleaner, clean_line, clean_text
 from tui_agent.state.entry import Entry, EntryState
 
 HUES = 5
+OFFERED = "written a while ago and never sent · /resend sends it, /discard drops it"
 _STOPPED_SHORT = {
     "max_tokens": "the answer was cut at the model's length limit; ask it to go on",
     "size_limit": "the answer was cut at the size limit; ask it to go on",
@@ -147,16 +148,22 @@ class Chat:
 
     # ---- own messages before they are durable ------------------------------------------------------
 
-    def sending(self, cid: str, text: str, time_s: float) -> list[Change]:
-        """A message was given to the link."""
+    def sending(self, cid: str, text: str, time_s: float, *, is_offered: bool = False) -> list[Change]:
+        """A message was given to the link; an offered one is too old to go out by itself."""
         key = self._key(self.me, cid)
         if key in self._entries:
             return []
         entry = Entry(
-            key, "message", clean_text(text), self.me, is_own=True, hue=hue_of(self.me), time_s=time_s, state="sending"
-        )
+            key, "message", clean_text(text), self.me, is_own=True, hue=hue_of(self.me), time_s=time_s,
+            state="failed" if is_offered else "sending", note=OFFERED if is_offered else "",
+        )  # fmt: skip
         self._mine[key] = entry
         return [Upsert(entry)]
+
+    @property
+    def unsent(self) -> list[tuple[str, str]]:
+        """(cid, text) of one's own messages that were refused or are only offered, oldest first."""
+        return [(key.rpartition(":")[2], e.text) for key, e in self._mine.items() if e.state == "failed"]
 
     def forget(self, cid: str) -> list[Change]:
         """An unsent message was given up."""
@@ -436,7 +443,8 @@ class Chat:
         mine = self._mine.get(key)
         if mine is None:
             return []
-        self._mine[key] = replace(mine, state="failed", note=clean_line(event.message))
+        note = f"{clean_line(event.message)} · /resend tries again, /discard drops it"
+        self._mine[key] = replace(mine, state="failed", note=note)
         return [Upsert(self._mine[key])]
 
     def _presence(self, event: UserJoined | UserLeft) -> None:
