@@ -1,0 +1,96 @@
+"""The server broken on purpose, one way at a time: the state machine must notice each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from server.core.log import Log
+from server.runtime.room_runner import RoomRunner
+from server.store.base import Append
+from server.store.memory import MemoryEngine
+from tests.faults.machine import RoomUnderFaults
+from tests.faults.world import HeldStore
+
+
+def _changed(owner: type, method: str, *changes: tuple[str, str]) -> contextlib.AbstractContextManager[Any]:
+    """A method with some words of its source replaced; the words must be there."""
+    function = getattr(owner, method)
+    source = textwrap.dedent(inspect.getsource(function))
+    for old, new in changes:
+        assert old in source, f"{owner.__name__}.{method} has changed: {old!r} is not there"
+        source = source.replace(old, new)
+    names: dict[str, Any] = {}
+    exec(compile(source, f"<mutant {method}>", "exec"), function.__globals__, names)
+    return patch.object(owner, method, names[method])
+
+
+def _no_dedupe() -> contextlib.AbstractContextManager[Any]:
+    append = MemoryEngine.append
+
+    def blind(self: MemoryEngine, room: str, what: Append) -> asyncio.Future[bytes | None]:
+        return append(self, room, msgspec.structs.replace(what, key=None))
+
+    return patch.object(MemoryEngine, "append", blind)
+
+
+def _ack_before_disk() -> contextlib.AbstractContextManager[Any]:
+    hold = HeldStore._hold
+
+    def hasty(self: HeldStore, write: Callable[[], asyncio.Future[Any]]) -> asyncio.Future[Any]:
+        future = hold(self, write)
+        early: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        early.set_result(None)
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return early
+
+    return patch.object(HeldStore, "_hold", hasty)
+
+
+MUTANTS: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
+    "no dedupe": _no_dedupe,
+    "await before registering": lambda: _changed(
+        RoomRunner,
+        "join",
+        ("self._outlets[outlet] = None", "self._loop.call_soon(self._outlets.__setitem__, outlet, None)"),
+    ),
+    "no window check": lambda: _changed(Log, "since", ("or missing > len(self._payloads)", "")),
+    "epoch ignored": lambda: _changed(RoomRunner, "join", ("and resume.epoch == epoch", "")),
+    "acknowledged before it is on disk": _ack_before_disk,
+    "offset of the open answer ignored": lambda: _changed(
+        RoomRunner, "join", ("known = resume.offset if resume.run == answer.run else 0", "known = answer.shown")
+    ),
+}
+
+
+@contextlib.contextmanager
+def mutated(name: str) -> Iterator[None]:
+    with MUTANTS[name]():
+        yield
+
+
+def noticed(name: str, *, most_examples: int) -> bool:
+    """Whether the state machine fails on the broken server within so many examples."""
+    looking = settings(
+        max_examples=most_examples,
+        stateful_step_count=40,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    with mutated(name):
+        try:
+            run_state_machine_as_test(RoomUnderFaults, settings=looking)
+        except AssertionError:
+            return True
+    return False
