@@ -22,8 +22,9 @@ from server.protocol import decode_durable
 from tests.fakes.agents import ScriptedRun
 from tests.faults.world import Client, HeldStore, World
 
-RING_EVENTS = 6
+RING_EVENTS = 3
 WHO = st.integers(0, 2)
+SELDOM = st.integers(0, 4).map(lambda number: number == 3)  # what undoes much must leave time for much to happen
 SMALL_LIMITS = {
     "server.core.log.RESUME_EVENTS": RING_EVENTS,
     "server.runtime.hub.RESUME_EVENTS": RING_EVENTS,
@@ -35,7 +36,7 @@ SMALL_LIMITS = {
 
 @contextlib.contextmanager
 def small_limits() -> Iterator[None]:
-    """A ring of six events and a write buffer of a few frames, so that all their edges are met."""
+    """A ring of three events and a write buffer of a few frames, so that all their edges are met."""
     with contextlib.ExitStack() as stack:
         for name, value in SMALL_LIMITS.items():
             stack.enter_context(patch(name, value))
@@ -80,6 +81,11 @@ class RoomUnderFaults(RuleBasedStateMachine):
     @rule(who=WHO)
     def cut(self, who: int) -> None:
         self.world.cut(self.world.clients[who])
+
+    @rule(who=WHO)
+    def say_and_all_is_written(self, who: int) -> None:
+        self.say(who, True)
+        self._write_all()
 
     @rule(who=WHO, most=st.integers(1, 12))
     def deliver(self, who: int, most: int) -> None:
@@ -130,6 +136,15 @@ class RoomUnderFaults(RuleBasedStateMachine):
         self._run.say("é🙂 "[: size % 4 or 4] * max(1, size // 3))
 
     @precondition(lambda self: self._run is not None)
+    @rule(delivers=st.booleans())
+    def agent_says_and_all_is_written(self, delivers: bool) -> None:
+        self._run.say("more ")
+        self.world.pass_time(0.03)
+        self._write_all()
+        if delivers:
+            self._deliver_all()
+
+    @precondition(lambda self: self._run is not None)
     @rule(ends=st.sampled_from(["well", "badly"]))
     def agent_ends(self, ends: str) -> None:
         if ends == "well":
@@ -148,21 +163,24 @@ class RoomUnderFaults(RuleBasedStateMachine):
             self.world.loop.settle()
 
     @precondition(lambda self: self.world.store.held)
-    @rule()
-    def write_and_join_at_once(self) -> None:
+    @rule(who=WHO)
+    def write_and_join_at_once(self, who: int) -> None:
         """The write is reported and somebody joins in the same step of the loop."""
         world = self.world
-        client = next((c for c in world.clients if not c.is_connected), None)
-        if client is not None:
-            world.connect(client)
+        client = world.clients[who]
+        world.cut(client)
+        world.loop.settle()
+        if world.store.held:
             world.loop.create_task(world.store.release())
+            world.connect(client)
             world.loop.settle()
 
     @precondition(lambda self: self.world.store.held)
-    @rule()
-    def disk_full(self) -> None:
-        self.world.store.refuse()
-        self.world.loop.settle()
+    @rule(happens=SELDOM)
+    def disk_full(self, happens: bool) -> None:
+        if happens:
+            self.world.store.refuse()
+            self.world.loop.settle()
 
     @rule(steps=st.integers(1, 3))
     def step(self, steps: int) -> None:
@@ -173,23 +191,28 @@ class RoomUnderFaults(RuleBasedStateMachine):
     def pass_time(self, seconds: float) -> None:
         self.world.pass_time(seconds)
 
-    @rule(written=st.integers(0, 3))
-    def crash(self, written: int) -> None:
+    @rule(written=st.integers(0, 3), happens=SELDOM)
+    def crash(self, written: int, happens: bool) -> None:
+        if not happens:
+            return
         self.asked_before += self.world.agent.runs
         self.world.agent.runs.clear()
         self.world.crash(written=written)
 
+    @precondition(lambda self: not self.copies)
     @rule()
     def keep_copy(self) -> None:
         self.copies.append(self.world.store.copy(is_restored=True))
 
     @precondition(lambda self: self.copies)
-    @rule()
-    def restore(self) -> None:
+    @rule(happens=st.booleans())
+    def restore(self, happens: bool) -> None:
         """An old copy of the database is put back: what came since is gone, and everybody is told."""
+        if not happens:
+            return
+        self.world.crash(written=0, onto=self.copies.pop())
         self.asked_before.clear()
         self.world.agent.runs.clear()
-        self.world.crash(written=0, onto=self.copies.pop())
         for client in self.world.clients:
             client.acked.clear()
             client.texts.clear()
@@ -200,6 +223,7 @@ class RoomUnderFaults(RuleBasedStateMachine):
     @invariant()
     def nothing_is_doubled_and_ids_have_no_gap(self) -> None:
         log = self.world.store.log
+        assert not self.world.broken
         assert list(log) == list(range(1, len(log) + 1))
         events = [decode_durable(payload) for payload in log.values()]
         said = Counter((e.user, e.cid) for e in events if isinstance(e, wire.UserMessage))
@@ -260,12 +284,8 @@ class RoomUnderFaults(RuleBasedStateMachine):
         world = self.world
         for _ in range(30):
             world.pass_time(0.03)
-            while world.store.held:
-                world.do(world.store.release())
-                world.loop.settle()
-            for client in world.clients:
-                if client.is_connected:
-                    client.deliver(1000)
+            self._write_all()
+            self._deliver_all()
             run = self._run
             if run is not None:
                 run.finish()
@@ -273,10 +293,16 @@ class RoomUnderFaults(RuleBasedStateMachine):
             if run is None and not world.store.held:
                 break
         world.pass_time(1.1)  # an ending that the disk refused is tried again each second
-        while world.store.held:
-            world.do(world.store.release())
-            world.loop.settle()
-        for client in world.clients:
+        self._write_all()
+        self._deliver_all()
+
+    def _write_all(self) -> None:
+        while self.world.store.held:
+            self.world.do(self.world.store.release())
+            self.world.loop.settle()
+
+    def _deliver_all(self) -> None:
+        for client in self.world.clients:
             if client.is_connected:
                 client.deliver(1000)
 

@@ -63,7 +63,12 @@ MUTANTS: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
         "join",
         ("self._outlets[outlet] = None", "self._loop.call_soon(self._outlets.__setitem__, outlet, None)"),
     ),
-    "no window check": lambda: _changed(Log, "since", ("or missing > len(self._payloads)", "")),
+    "no window check": lambda: _changed(
+        Log,
+        "since",
+        ("or missing > len(self._payloads)", ""),
+        ("len(self._payloads) - missing", "max(0, len(self._payloads) - missing)"),
+    ),
     "epoch ignored": lambda: _changed(RoomRunner, "join", ("and resume.epoch == epoch", "")),
     "acknowledged before it is on disk": _ack_before_disk,
     "offset of the open answer ignored": lambda: _changed(
@@ -84,6 +89,7 @@ def noticed(name: str, *, most_examples: int) -> bool:
         max_examples=most_examples,
         stateful_step_count=40,
         deadline=None,
+        derandomize=True,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

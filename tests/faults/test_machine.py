@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.faults.machine import RoomUnderFaults
 from tests.faults.mutants import MUTANTS, noticed
 
-SHORT = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+SHORT = settings(max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_any_order_of_faults_leaves_the_room_whole() -> None:
