@@ -25,6 +25,7 @@ from tui_agent.leaving import Leaving
 from tui_agent.link.base import Link, OutboxFull
 from tui_agent.moving import Moving
 from tui_agent.rooms import OpenRooms
+from tui_agent.saving import Saving
 from tui_agent.state.command import Commands
 from tui_agent.ui.composer import Composer
 from tui_agent.ui.frame import Frame
@@ -68,6 +69,7 @@ class ChatApp(App[int], inherit_bindings=False):
         self.leaving = Leaving(self)
         self.choosing = Choosing(self)
         self.composing = Composing(self)
+        self.saving = Saving(self)
         self._painter = Painter(self, self._paint)
         self._hint_timer: asyncio.TimerHandle | None = None
         self.on_started: list[Callable[[], None]] = []  # called once the loop runs

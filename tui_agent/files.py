@@ -42,9 +42,20 @@ def write_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
         if replace:
             os.replace(fresh, path)
         else:
-            os.link(fresh, path)  # unlike rename it fails where something stands already
+            _put_where_nothing_is(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def _put_where_nothing_is(fresh: Path, path: Path) -> None:
+    """Give the file its name; unlike a rename it fails where something stands already."""
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        os.replace(fresh, path)
 
 
 def append_line(path: Path, line: bytes) -> int:

@@ -222,6 +222,20 @@ def test_older_pages_go_before_and_never_twice() -> None:
     assert (chat.oldest_id, chat.has_older) == (3, True)
 
 
+def test_a_page_that_does_not_adjoin_changes_nothing() -> None:
+    chat, server = connected()
+    for number in range(6):
+        server.do(("say", "ben", f"message {number}"), lambda event: None)
+        server.do(("done", "", ""), lambda event: None)
+    snapshot = server.snapshot()
+    events = snapshot.events
+    snapshot.events, snapshot.more = events[6:], True
+    chat.apply(snapshot)
+    for page in (wire.Page("an export's", events[8:], True), wire.Page("far off", events[:3], False)):
+        assert chat.apply(page) == []
+        assert (chat.oldest_id, chat.has_older) == (7, True)
+
+
 def test_a_resumed_answer_continues_where_it_was() -> None:
     chat, server = connected()
     server.do(("say", "ben", "q"), chat.apply)

@@ -370,3 +370,22 @@ async def test_a_command_being_typed_is_not_shown_as_typing(stage: Stage, monkey
         await pilot.press("ctrl+u", *"hello")
         await until(lambda: told)
         assert told == [True]
+
+
+# ---- export ------------------------------------------------------------------------------------------------
+
+
+async def test_export_writes_the_room_and_says_where(stage: Stage, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    async with stage.app() as (app, pilot):
+        await pilot.press(*"hello", "enter")
+        run = await stage.agent.wait_run()
+        run.say("Hi.")
+        run.finish()
+        await until(lambda: app.conversation.chat.entries[-1].state == "done")
+        await pilot.press("slash", *"export md out.md", "enter")
+        await until(lambda: "#main is in out.md" in app.frame.hint)
+        assert "> hello\n" in (home / "out.md").read_text()
+        assert [entry.text for entry in app.conversation.chat.entries] == ["hello", "Hi."]
+        await pilot.press("slash", *"export md out.md", "enter")
+        await until(lambda: "not written over" in app.frame.hint)

@@ -244,6 +244,8 @@ class Chat:
         return [Reset(tuple(self.entries))]
 
     def _page(self, event: Page) -> list[Change]:
+        if event.events and not _first_id(event.events) < self.oldest_id <= _last_id(event.events) + 1:
+            return []  # it does not adjoin: an export's, or asked for before a snapshot
         older = Chat(self.me)
         for old in event.events:
             if old.id is not UNSET and old.id < self.oldest_id:
@@ -478,6 +480,10 @@ def _first_id(events: Sequence[DurableEvent]) -> int:
         if event.id is not UNSET:
             return event.id
     return 0
+
+
+def _last_id(events: Sequence[DurableEvent]) -> int:
+    return _first_id(events[::-1])
 
 
 def _ordinal(number: int) -> str:
