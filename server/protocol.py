@@ -40,6 +40,8 @@ SNAPSHOT_EVENTS: Final = 50
 RESUME_EVENTS: Final = 1000
 RESUME_BYTES: Final = 1024 * 1024
 QUEUE_MESSAGES: Final = 8
+TITLE_CHARACTERS: Final = 120  # of a task; what is longer is cut
+OPEN_TASKS: Final = 16  # queued and running ones of a room; then `busy`
 LISTED_MEMBERS: Final = 50
 HEARTBEAT_S: Final = 15
 HEARTBEAT_TIMEOUT_S: Final = 10
@@ -160,12 +162,20 @@ class QueuedMessage(Struct):
 
 
 class TaskInfo(Struct):
+    """A task that is queued or running. `place` (from 1) is there while it is queued; `steps` are the plan's titles once
+    there is a plan, `step` the index of the one it is at; `submitted` and `started` are times."""
+
     task: str
     title: str
     user: str
     status: TaskStatus
     percent: int
     message: str
+    submitted: str | UnsetType = UNSET
+    started: str | UnsetType = UNSET
+    place: int | UnsetType = UNSET
+    step: int | UnsetType = UNSET
+    steps: list[str] | UnsetType = UNSET
 
 
 class AgentInfo(Struct):
@@ -311,6 +321,7 @@ class TaskSubmitted(Struct, tag="task_submitted"):
     user: str
     title: str
     prompt: str
+    run: str | UnsetType = UNSET  # the answer in which the agent started it for `user`
 
 
 class Complete(Struct, tag="complete"):
@@ -403,9 +414,16 @@ class Token(Struct, tag="token"):
 
 
 class Progress(Struct, tag="progress"):
+    """`percent` and `message` say where it stands; the rest as in TaskInfo, `steps` only when the plan is new."""
+
     task: str
     percent: int
     message: str
+    status: TaskStatus | UnsetType = UNSET
+    started: str | UnsetType = UNSET
+    place: int | UnsetType = UNSET
+    step: int | UnsetType = UNSET
+    steps: list[str] | UnsetType = UNSET
 
 
 class UserJoined(Struct, tag="user_joined"):
