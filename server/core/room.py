@@ -20,18 +20,21 @@ from typing import Final
 from msgspec import UNSET, Struct, json
 from msgspec.structs import replace
 
+from server.core.task import OpenTask
 from server.protocol import (
     MESSAGE_BYTES,
     QUEUE_MESSAGES,
     Ack,
     Cleared,
     Code,
+    Complete,
     Done,
     DurableEvent,
     Error,
     Interrupted,
     InterruptReason,
     QueuedMessage,
+    TaskSubmitted,
     Usage,
     UserMessage,
     rfc3339,
@@ -50,7 +53,8 @@ class RunInfo(Struct, frozen=True):
 
 
 class RoomState(Struct, frozen=True):
-    """All of a room that its log does not say by itself. `cleared_at` is the id of the last `cleared`."""
+    """All of a room that its log does not say by itself. `cleared_at` is the id of the last `cleared`; the rules of
+    `tasks` stand in room_tasks."""
 
     head: int = 0
     next_run: int = 1
@@ -58,6 +62,8 @@ class RoomState(Struct, frozen=True):
     queue: tuple[QueuedMessage, ...] = ()
     queued_run: str = ""
     cleared_at: int = 0
+    next_task: int = 1
+    tasks: tuple[OpenTask, ...] = ()
 
 
 class Refusal(Struct, frozen=True):
@@ -256,5 +262,9 @@ def words_of(event: DurableEvent) -> str:
             return event.content
         case Error():
             return "" if event.content is UNSET else event.content
+        case TaskSubmitted():
+            return f"{event.title}\n{event.prompt}"
+        case Complete():
+            return event.result
         case _:
             return ""

@@ -88,7 +88,7 @@ class Turn:
         size_bytes = len(msgspec.json.encode(text)) - 2
         fits = self._encoded_bytes + size_bytes <= ANSWER_BYTES
         if not fits:
-            text = _cut(text, ANSWER_BYTES - self._encoded_bytes)
+            text = cut(text, ANSWER_BYTES - self._encoded_bytes)
             size_bytes = len(msgspec.json.encode(text)) - 2
         self._encoded_bytes += size_bytes
         if text:
@@ -122,7 +122,7 @@ class Turn:
         return True
 
 
-def _cut(text: str, limit_bytes: int) -> str:
+def cut(text: str, limit_bytes: int) -> str:
     """The longest beginning of `text` whose JSON is within `limit_bytes`."""
     low, high = 0, len(text)
     while low < high:

@@ -35,7 +35,7 @@ class Append(Struct, frozen=True):
 
     `state` replaces the room's stored state (core.room's, opaque here). `ended_run` names a run whose pieces
     are deleted. `spent_tokens`/`spent_microdollars` are added to `day` ("2026-11-24") of the server's spending;
-    they may be negative (a reservation given back).
+    they may be negative (a reservation given back). `open_tasks` is how many tasks of the room have not ended.
     """
 
     events: tuple[NewEvent, ...]
@@ -45,6 +45,7 @@ class Append(Struct, frozen=True):
     day: str = ""
     spent_tokens: int = 0
     spent_microdollars: int = 0
+    open_tasks: int = 0
 
 
 class StoredEvent(Struct, frozen=True):
@@ -121,6 +122,10 @@ class RoomEngine(Protocol):
 
     async def rooms_of(self, user: str) -> list[StoredRoomInfo]:
         """The rooms this user has joined before, the one with the newest event first."""
+        ...
+
+    async def rooms_with_tasks(self) -> list[str]:
+        """The rooms whose last append said that they have open tasks."""
         ...
 
     async def spent(self, day: str) -> tuple[int, int]:

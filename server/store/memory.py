@@ -17,6 +17,7 @@ class _Room:
     state: bytes | None = None
     acks: dict[tuple[str, str], bytes] = field(default_factory=dict)
     pieces: dict[tuple[str, int], str] = field(default_factory=dict)
+    open_tasks: int = 0
 
 
 class MemoryEngine:
@@ -51,6 +52,7 @@ class MemoryEngine:
             kept.acks[key.user, key.cid] = key.ack
         kept.events += append.events
         kept.state = append.state
+        kept.open_tasks = append.open_tasks
         if append.ended_run is not None:
             kept.pieces = {at: text for at, text in kept.pieces.items() if at[0] != append.ended_run}
         tokens, microdollars = self._spent.get(append.day, (0, 0))
@@ -124,6 +126,9 @@ class MemoryEngine:
             else:
                 found.append(StoredRoomInfo(room, len(events), last.time, last.user, last.text[:200]))
         return sorted(found, key=lambda info: info.last_time, reverse=True)
+
+    async def rooms_with_tasks(self) -> list[str]:
+        return [name for name, kept in self._rooms.items() if kept.open_tasks]
 
     async def spent(self, day: str) -> tuple[int, int]:
         return self._spent.get(day, (0, 0))

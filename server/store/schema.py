@@ -30,6 +30,10 @@ MIGRATIONS: Final = (
         day TEXT PRIMARY KEY, tokens INTEGER NOT NULL, microdollars INTEGER NOT NULL) WITHOUT ROWID;
     CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize='unicode61 remove_diacritics 2');
     """,
+    """
+    ALTER TABLE rooms ADD COLUMN open_tasks INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX with_tasks ON rooms(name) WHERE open_tasks > 0;
+    """,
 )
 
 

@@ -212,6 +212,12 @@ class SqliteEngine:
 
         return await self._read(read)
 
+    async def rooms_with_tasks(self) -> list[str]:
+        def read() -> list[str]:
+            return [row[0] for row in self._db.execute("SELECT name FROM rooms WHERE open_tasks > 0 ORDER BY name")]
+
+        return await self._read(read)
+
     async def spent(self, day: str) -> tuple[int, int]:
         def read() -> tuple[int, int]:
             row = self._db.execute("SELECT tokens, microdollars FROM spending WHERE day=?", (day,)).fetchone()

@@ -185,11 +185,14 @@ class Writer:
         last = next((event for event in reversed(append.events) if event.text), None)
         if last is not None:
             db.execute(
-                "UPDATE rooms SET head=?, state=?, last_time=?, last_user=?, last_text=? WHERE number=?",
-                (head, append.state, last.time, last.user, last.text[:LAST_TEXT], number),
+                "UPDATE rooms SET head=?, state=?, open_tasks=?, last_time=?, last_user=?, last_text=? WHERE number=?",
+                (head, append.state, append.open_tasks, last.time, last.user, last.text[:LAST_TEXT], number),
             )
         else:
-            db.execute("UPDATE rooms SET head=?, state=? WHERE number=?", (head, append.state, number))
+            db.execute(
+                "UPDATE rooms SET head=?, state=?, open_tasks=? WHERE number=?",
+                (head, append.state, append.open_tasks, number),
+            )
         assert self._with_pieces is not None
         if append.ended_run is not None and number in self._with_pieces:
             db.execute("DELETE FROM pieces WHERE room=? AND run=?", (number, append.ended_run))
