@@ -23,6 +23,8 @@ from server.agents.base import Agent
 from server.agents.choose import NoAgent, choose
 from server.agents.claude import ClaudeAgent, ClaudeConfig
 from server.agents.demo import DemoAgent
+from server.agents.demo_worker import DemoWorker
+from server.agents.work import Worker
 from server.auth import Tokens, is_loopback
 from server.config import ConfigTrouble, ServerSettings
 from server.core.budget import Budget, Limit, day_of
@@ -31,7 +33,9 @@ from server.gateway import Door, Gateway, Peer
 from server.protocol import Close
 from server.runtime.hub import Hub
 from server.runtime.room_runner import Services
+from server.runtime.task_desk import TaskDesk
 from server.store.sqlite import open_sqlite
+from server.tasks.dbos_runner import DbosRunner
 
 log = logging.getLogger("server.app")
 
@@ -44,11 +48,13 @@ async def run(
     *,
     on_ready: Callable[[str], None],
     agent: Agent | None = None,
+    worker: Worker | None = None,
     on_point: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until told to stop. `on_ready` gets the address once it listens.
 
-    Tests and the bench bring an `agent` of their own, and are told the store's crash points by `on_point`.
+    Tests and the bench bring an `agent` and a `worker` of their own, and are told the crash points of the store and of
+    tasks by `on_point`.
 
     Raises ConfigTrouble, StoreUnusable and datadir.DataDirTaken before anything listens.
     """
@@ -59,9 +65,25 @@ async def run(
         try:
             today = day_of(time.time())
             budget = Budget(_limit(settings), today, *await store.spent(today))
-            services = Services(store, agent, budget, time.monotonic, time.time, f"tui-agent/{wire.AGENT_VERSION}")
+            runner = DbosRunner(data_dir.path / "tasks.db", on_point)
+            desk = TaskDesk(
+                store,
+                runner,
+                worker or make_worker(settings, agent),
+                budget,
+                time.time,
+                per_server=settings.tasks_at_once,
+                per_person=settings.tasks_per_person,
+                on_point=on_point,
+            )
+            name = f"tui-agent/{wire.AGENT_VERSION}"
+            services = Services(store, agent, budget, time.monotonic, time.time, name, desk)
             async with Hub(services) as hub:
-                await _serve(settings, socket_path, data_dir, hub, agent, on_ready)
+                desk.room_of = hub.room
+                try:
+                    await _serve(settings, socket_path, data_dir, hub, agent, desk, on_ready)
+                finally:
+                    await desk.close()
         finally:
             await agent.close()
             await store.close()
@@ -101,6 +123,11 @@ def make_agent(settings: ServerSettings, environ: Mapping[str, str]) -> Agent:
     )
 
 
+def make_worker(settings: ServerSettings, agent: Agent) -> Worker:
+    """Who does the long work: the same model as the agent's, or the demo."""
+    return DemoWorker()
+
+
 def _limit(settings: ServerSettings) -> Limit:
     dollars = settings.budget_dollars_per_day
     return Limit(settings.budget_tokens_per_day, None if dollars is None else int(dollars * 1_000_000))
@@ -112,6 +139,7 @@ async def _serve(
     data_dir: DataDir,
     hub: Hub,
     agent: Agent,
+    desk: TaskDesk,
     on_ready: Callable[[str], None],
 ) -> None:
     started_s = time.monotonic()
@@ -124,7 +152,7 @@ async def _serve(
             "connections": gateway.connections,
             "open_runs": hub.open_runs,
             "queued": hub.queued_messages,
-            "tasks": 0,
+            "tasks": desk.open_count,
             "agent": agent.name,
             "model": agent.model,
         }
@@ -152,14 +180,17 @@ async def _serve(
         async with asyncio.TaskGroup() as group:
             # Heavy imports (the SDK takes over a second) come after the first client can connect.
             group.create_task(agent.prepare(), name="prepare the agent")
+            restore = group.create_task(desk.restore(), name="restore the tasks")
             idle = group.create_task(_leave_when_idle(settings, hub, gateway, stop), name="idle exit")
             gc.collect()
             gc.freeze()
             await stop.wait()
             idle.cancel()
+            restore.cancel()
         log.info("stopping")
         server.close(close_connections=False)
         gateway.refuse_new()
+        await desk.close()
         await hub.stop()
         gateway.close_all(Close.SERVICE_RESTART, "the server restarts")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

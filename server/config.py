@@ -39,6 +39,11 @@ class ServerSettings(Struct, forbid_unknown_fields=True, kw_only=True):
     prices: dict[str, Price] = field(default_factory=dict)
     budget_tokens_per_day: int | None = None
     budget_dollars_per_day: float | None = None
+    tasks_at_once: int = 4
+    tasks_per_person: int = 2
+    task_tokens: int = 400_000  # all that a task's requests may use
+    task_steps: int = 12  # of its plan
+    task_minutes: float = 30.0
     connections_per_user: int = 64
     connections: int = 1000
     command_burst: int = 10

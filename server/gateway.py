@@ -28,7 +28,6 @@ from server.runtime.views import refusal
 log = logging.getLogger("server.gateway")
 
 ABORT_S: Final = 2.0
-LATER: Final = "tasks come with a later version of this server"
 
 
 class Peer(ServerConnection):
@@ -299,7 +298,7 @@ class Gateway:
     async def _obey(self, peer: Peer, room: RoomRunner, outlet: Outlet, command: wire.Command | wire.BadFrame) -> None:
         try:
             match command:
-                case wire.Message() | wire.Clear():
+                case wire.Message() | wire.Clear() | wire.SubmitTask() | wire.CancelTask():
                     await room.submit(outlet, command)
                 case wire.Interrupt():
                     await room.interrupt(outlet, command)
@@ -310,8 +309,6 @@ class Gateway:
                 case wire.Rooms():
                     allowed = peer.identity.rooms if peer.identity is not None else None
                     self._send(outlet, await self._hub.rooms(outlet.user, allowed, command.cid))
-                case wire.SubmitTask() | wire.CancelTask():
-                    self._send(outlet, refusal(command.cid, "not_found", f"Not available: {LATER}."))
                 case wire.BadFrame():
                     self._send(outlet, refusal(command.ref, "bad_request", f"Bad frame: {command.reason}."))
         except StoreTrouble as trouble:

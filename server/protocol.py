@@ -162,8 +162,8 @@ class QueuedMessage(Struct):
 
 
 class TaskInfo(Struct):
-    """A task that is queued or running. `place` (from 1) is there while it is queued; `steps` are the plan's titles once
-    there is a plan, `step` the index of the one it is at; `submitted` and `started` are times."""
+    """A task that is queued or running. `place` (from 1) is there while it is queued; `steps` are the plan's titles
+    once there is a plan, `step` the index of the one it is at; `submitted` and `started` are times."""
 
     task: str
     title: str

@@ -5,7 +5,9 @@ Implementations (`claude`, `demo`, and the instant one of the tests) pass one ki
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -20,13 +22,24 @@ class Said(Struct, frozen=True):
     content: str
 
 
+class TaskNews(Struct, frozen=True):
+    """What happened to a task of the room: it was submitted, or ended with a `result` (cut where it is long)."""
+
+    task: str
+    title: str
+    user: str
+    status: Literal["submitted", "completed", "failed", "canceled"]
+    result: str = ""
+
+
 class Exchange(Struct, frozen=True):
     """What was asked and what came of it. `ending` is the durable event's type; an `interrupted` or failed
-    answer is kept with what came before (`answer` may be empty)."""
+    answer is kept with what came before (`answer` may be empty). `news` came before it was asked."""
 
     asked: tuple[Said, ...]
     answer: str
     ending: Literal["done", "interrupted", "error"]
+    news: tuple[TaskNews, ...] = ()
 
 
 class Question(Struct, frozen=True):
@@ -36,6 +49,7 @@ class Question(Struct, frozen=True):
     run: str
     history: Sequence[Exchange]
     asked: tuple[Said, ...]
+    news: tuple[TaskNews, ...] = ()
 
 
 class Text(Struct, frozen=True):
@@ -48,6 +62,19 @@ class Note(Struct, frozen=True):
     """What the agent is doing besides writing ("searching the web", "overloaded, trying again in 4 s")."""
 
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartTask:
+    """The agent gives itself long work for the person who asked. Whoever takes the item sets `done` to a sentence for
+    the agent: the task's id, or why there is none."""
+
+    title: str
+    prompt: str
+    done: asyncio.Future[str]
+
+
+Item = Text | Note | StartTask
 
 
 class Finished(Struct, frozen=True):
@@ -73,7 +100,7 @@ class Agent(Protocol):
     @property
     def model(self) -> str: ...
 
-    def answer(self, question: Question) -> AsyncGenerator[Text | Note | Finished, None]:
+    def answer(self, question: Question) -> AsyncGenerator[Item | Finished, None]:
         """Stream one answer. Raises errors.AgentTrouble when it fails, also after some text came. When the asyncio task
         that iterates is cancelled, the provider's connection is closed before CancelledError leaves."""
         ...

@@ -42,7 +42,7 @@ class Slots:
     def start(self) -> list[str]:
         """The tasks that may start now, in order; they count as running from here on."""
         busy = Counter(self._running.values())
-        started = []
+        started: list[str] = []
         for id, person in self._waiting.items():
             if len(self._running) + len(started) >= self._per_server:
                 break

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from server import protocol as wire
-from server.agents.base import Agent, Finished, Note, Question, Text
+from server.agents.base import Agent, Finished, Note, Question, StartTask, Text
 from server.core import turn as turns
 from server.core.turn import Turn
 from server.errors import Trouble
@@ -27,6 +27,7 @@ class Listener(Protocol):
     """What the room wants to know of its answer; called on the event loop, outside the room's own task."""
 
     def answer_status(self, answer: OpenAnswer, note: str | None) -> None: ...
+    def answer_wants_task(self, answer: OpenAnswer, start: StartTask, number: int) -> None: ...
     def answer_piece(self, answer: OpenAnswer, offset: int, text: str) -> None: ...
     def answer_ended(self, answer: OpenAnswer) -> None: ...
 
@@ -84,6 +85,7 @@ class OpenAnswer:
         ending: turns.Ending = turns.Failed(
             "model_error", "The model's answer broke off without an end; what came is kept. Ask again to go on."
         )
+        tasks = 0
         try:
             async with aclosing(agent.answer(question)) as items:
                 async for item in items:
@@ -95,6 +97,9 @@ class OpenAnswer:
                             self._schedule_flush()
                         case Note():
                             self._listener.answer_status(self, item.content)
+                        case StartTask():
+                            tasks += 1
+                            self._listener.answer_wants_task(self, item, tasks)
                         case Finished():
                             ending = turns.Finished(item.stop_reason, item.usage)
                             break

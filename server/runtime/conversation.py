@@ -10,21 +10,24 @@ from typing import Final, Literal
 
 from msgspec import UNSET
 
-from server.agents.base import Exchange, Said
-from server.protocol import Cleared, Done, DurableEvent, Error, Interrupted, UserMessage
+from server.agents.base import Exchange, Said, TaskNews
+from server.protocol import Cleared, Complete, Done, DurableEvent, Error, Interrupted, TaskSubmitted, UserMessage
 
 MOST_CHARACTERS: Final = 4_000_000
+RESULT_CHARACTERS: Final = 20_000  # of a task's result
 
 
 class Conversation:
     """Feed it every durable event in order."""
 
-    __slots__ = ("_asked", "_characters", "_exchanges")
+    __slots__ = ("_asked", "_characters", "_exchanges", "_news", "_tasks")
 
     def __init__(self) -> None:
         self._exchanges: deque[Exchange] = deque()
         self._characters = 0
         self._asked: dict[int, Said] = {}
+        self._tasks: dict[str, TaskSubmitted] = {}  # open ones
+        self._news: list[tuple[int, TaskNews]] = []  # with the event's id; not part of an exchange yet
 
     def apply(self, event: DurableEvent) -> None:
         """The next event of the room."""
@@ -38,9 +41,18 @@ class Conversation:
             case Error():
                 if event.asked is not UNSET:
                     self._close(event.asked, "" if event.content is UNSET else event.content, "error")
+            case TaskSubmitted():
+                self._tasks[event.task] = event
+                self._news.append((event.id, TaskNews(event.task, event.title, event.user, "submitted")))
+            case Complete():
+                began = self._tasks.pop(event.task, None)
+                title, user = (began.title, began.user) if began is not None else ("", "")
+                result = event.result[:RESULT_CHARACTERS]
+                self._news.append((event.id, TaskNews(event.task, title, user, event.status, result)))
             case Cleared():
                 self._exchanges.clear()
                 self._asked.clear()
+                self._news.clear()
                 self._characters = 0
             case _:
                 pass
@@ -49,7 +61,9 @@ class Conversation:
         said = tuple(self._asked.pop(id) for id in asked if id in self._asked)
         if not said:
             return
-        exchange = Exchange(said, answer, ending)
+        news = self.news(tuple(asked))
+        self._news = [entry for entry in self._news if entry[0] > max(asked)]
+        exchange = Exchange(said, answer, ending, news)
         self._exchanges.append(exchange)
         self._characters += _size(exchange)
         while self._characters > MOST_CHARACTERS and len(self._exchanges) > 1:
@@ -59,10 +73,19 @@ class Conversation:
         """The messages of a run that is to start."""
         return tuple(self._asked[id] for id in ids if id in self._asked)
 
+    def news(self, ids: tuple[int, ...]) -> tuple[TaskNews, ...]:
+        """What happened to tasks since the last exchange and before the newest of these messages."""
+        newest = max(ids, default=0)
+        return tuple(news for id, news in self._news if id < newest)
+
     @property
     def history(self) -> tuple[Exchange, ...]:
         return tuple(self._exchanges)
 
 
 def _size(exchange: Exchange) -> int:
-    return len(exchange.answer) + sum(len(said.content) for said in exchange.asked)
+    return (
+        len(exchange.answer)
+        + sum(len(said.content) for said in exchange.asked)
+        + sum(len(news.result) for news in exchange.news)
+    )

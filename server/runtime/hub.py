@@ -54,7 +54,7 @@ class Hub:
 
     @property
     def is_busy(self) -> bool:
-        """Whether an answer is open or a message is about to be answered."""
+        """Whether an answer or a task is open or a message is about to be answered."""
         return any(room.is_busy for room in self._rooms.values())
 
     @property
@@ -120,6 +120,7 @@ class Hub:
                     events=tuple(map(new_event, plan.events, payloads)),
                     state=rules.encode_state(plan.state),
                     ended_run=plan.ends,
+                    open_tasks=len(plan.state.tasks),
                 ),
             )
             state = plan.state
@@ -135,6 +136,8 @@ class Hub:
             log.exception("room %s failed; its members will reconnect", room.name)
             for outlet in room.outlets:
                 outlet.close(outlet, 1011, "the room failed")
+            if self.services.desk is not None and room.open_tasks:
+                self._group.create_task(self.services.desk.rebind(room.name), name=f"tasks of {room.name}")
         finally:
             if self._rooms.get(room.name) is room:  # not one that was opened since
                 del self._rooms[room.name]

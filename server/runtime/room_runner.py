@@ -18,12 +18,13 @@ from typing import Final
 import msgspec
 
 from server import protocol as wire
-from server.agents.base import Agent, Cost, Question
+from server.agents.base import Agent, Cost, Question, StartTask
 from server.core import room as rules
 from server.core import turn as turns
 from server.core.budget import Budget, day_of
 from server.core.log import Log
 from server.core.presence import Presence
+from server.core.task import Moved, OpenTask, Outcome
 from server.core.turn import Turn
 from server.errors import StoreTrouble
 from server.protocol import Close, encode
@@ -31,6 +32,8 @@ from server.runtime import spending, views
 from server.runtime.answer import OpenAnswer
 from server.runtime.conversation import Conversation
 from server.runtime.outlet import Outlet, fan_out, fan_out_token, frame
+from server.runtime.room_tasks import Ended, News, RoomTasks, Wanted
+from server.runtime.task_desk import TaskDesk
 from server.runtime.views import refusal
 from server.store.base import Append, Key, RoomEngine
 
@@ -51,18 +54,25 @@ class Services:
     monotonic_s: Callable[[], float]
     wall_s: Callable[[], float]
     server_name: str
+    desk: TaskDesk | None = None
+
+
+Ordered = wire.Message | wire.Clear | wire.SubmitTask | wire.CancelTask
 
 
 @dataclass(frozen=True, slots=True)
 class _Command:
     outlet: Outlet
-    command: wire.Message | wire.Clear
+    command: Ordered
 
 
 class _StartQueued: ...
 
 
 class _Stop: ...
+
+
+_Item = _Command | OpenAnswer | _StartQueued | _Stop | News | Ended | Wanted
 
 
 class RoomRunner:
@@ -76,8 +86,12 @@ class RoomRunner:
         self._conversation = talk
         self._presence = Presence()
         self._outlets: dict[Outlet, None] = {}
-        self._inbox: asyncio.Queue[_Command | OpenAnswer | _StartQueued | _Stop] = asyncio.Queue()
-        self._inbox_space = asyncio.Semaphore(INBOX_COMMANDS)  # the rest is bounded: one ending a run, one start a join
+        self._inbox: asyncio.Queue[_Item] = asyncio.Queue()
+        # Commands are bounded by this; the rest by itself: one ending a run, one start a join, two items a task.
+        self._inbox_space = asyncio.Semaphore(INBOX_COMMANDS)
+        self._tasks = RoomTasks(
+            self, services.desk, services.monotonic_s, services.wall_s, lambda item: self._inbox.put_nowait(item)
+        )
         self._answer: OpenAnswer | None = None
         self._is_working = False  # on an item of the inbox
         self._stopped = asyncio.Event()  # nothing is open or on its way any more, and nothing will be
@@ -92,8 +106,8 @@ class RoomRunner:
 
     @property
     def is_busy(self) -> bool:
-        """Whether an answer is open, or a message waits for one with somebody there."""
-        is_at_work = self._is_working or not self._inbox.empty()
+        """Whether a task or an answer is open, or a message waits for one with somebody there."""
+        is_at_work = self._is_working or not self._inbox.empty() or bool(self._state.tasks)
         return is_at_work or self.has_open_run or bool(self._state.queue and self._outlets)
 
     @property
@@ -103,6 +117,15 @@ class RoomRunner:
     @property
     def queued_messages(self) -> int:
         return len(self._state.queue)
+
+    @property
+    def state(self) -> rules.RoomState:
+        """What is on disk."""
+        return self._state
+
+    @property
+    def open_tasks(self) -> tuple[OpenTask, ...]:
+        return self._state.tasks
 
     @property
     def is_empty(self) -> bool:
@@ -141,7 +164,7 @@ class RoomRunner:
             count=len(self._presence),
             open_run=views.open_run(answer, with_content=False),
             queue=list(self._state.queue),
-            tasks=[],
+            tasks=self._tasks.infos(),
             agent=wire.AgentInfo(self._services.agent.name, self._services.agent.model),
             limits=wire.Limits(),
         )
@@ -168,7 +191,7 @@ class RoomRunner:
     def _tell_presence(self) -> None:
         now_s = self._services.monotonic_s()
         for event in self._presence.tell(now_s):
-            self._broadcast(event)
+            self.broadcast(event)
         if self._presence_timer is not None:
             self._presence_timer.cancel()
             self._presence_timer = None
@@ -178,7 +201,7 @@ class RoomRunner:
 
     # ---- commands ---------------------------------------------------------------------------------
 
-    async def submit(self, outlet: Outlet, command: wire.Message | wire.Clear) -> None:
+    async def submit(self, outlet: Outlet, command: Ordered) -> None:
         """Into the inbox; waits while it is full. Once the server stops, commands are dropped: they come again."""
         await self._inbox_space.acquire()
         if self._is_stopping:
@@ -218,13 +241,14 @@ class RoomRunner:
             self._is_stopping = True
             self._inbox_space.release()
             self._stopped.set()
+            self._tasks.close()
             for timer in (self._presence_timer, self._retry_timer):
                 if timer is not None:
                     timer.cancel()
             if self._answer is not None:
                 self._answer.close()
 
-    async def _take(self, item: _Command | OpenAnswer | _StartQueued | _Stop) -> None:
+    async def _take(self, item: _Item) -> None:
         match item:
             case _Command():
                 self._inbox_space.release()
@@ -235,6 +259,12 @@ class RoomRunner:
             case _StartQueued():
                 if not self._is_stopping:
                     await self._start_queued()
+            case News() as news:
+                await self._tasks.tell(news)
+            case Ended() as ended:
+                await self._tasks.end(ended)
+            case Wanted() as wanted:
+                await self._tasks.start(wanted)
             case _Stop():
                 pass  # it only wakes the room
 
@@ -246,8 +276,9 @@ class RoomRunner:
         self._inbox.put_nowait(_Stop())
         await self._stopped.wait()
 
-    async def _obey(self, outlet: Outlet, command: wire.Message | wire.Clear) -> None:
+    async def _obey(self, outlet: Outlet, command: Ordered) -> None:
         now_s = self._services.wall_s()
+        plan: rules.Plan | rules.Refusal | None = None
         try:
             match command:
                 case wire.Message():
@@ -256,15 +287,24 @@ class RoomRunner:
                     )
                 case wire.Clear():
                     plan = await self._plan_clear(outlet, command, now_s)
+                case wire.SubmitTask():
+                    plan = await self._tasks.submit(outlet, command)
+                    if plan is None:
+                        return
+                case wire.CancelTask():
+                    if await self._tasks.cancel(outlet, command):
+                        return
             if isinstance(plan, rules.Plan):
-                await self._commit(plan, Key(outlet.user, command.cid, encode(plan.ack)), outlet)
+                await self.commit(plan, Key(outlet.user, command.cid, encode(plan.ack)), outlet)
                 return
-            # A message that took effect before may find the queue full when it comes again.
+            # A command that took effect before may find the room full, or the task ended, when it comes again.
             earlier = await self._services.store.find_ack(self.name, outlet.user, command.cid)
             if earlier is not None:
                 self._send(outlet, _again(earlier))
-            else:
+            elif plan is not None:
                 self._send(outlet, refusal(command.cid, plan.code, plan.message, plan.retry_after_s))
+            else:
+                self._send(outlet, wire.Ack(ref=command.cid))
         except StoreTrouble as trouble:
             self._send(outlet, refusal(command.cid, trouble.code, trouble.message, trouble.retry_after_s))
 
@@ -283,14 +323,17 @@ class RoomRunner:
         plan = rules.start_queued(self._state)
         if plan is not None:
             try:
-                await self._commit(plan)
+                await self.commit(plan)
             except StoreTrouble:
                 log.warning("room %s: queued messages could not be started", self.name)
 
     # ---- from plan to fact ------------------------------------------------------------------------
 
-    async def _commit(self, plan: rules.Plan, key: Key | None = None, asker: Outlet | None = None) -> bool:
+    async def commit(
+        self, plan: rules.Plan, key: Key | None = None, asker: Outlet | None = None, spent: Cost = spending.NOTHING
+    ) -> bool:
         """Put a plan on disk, then make it so; False when `key` was known (the asker gets its first ack again).
+        `spent` is what a task has cost since it was last said.
 
         Raises StoreTrouble with nothing changed.
         """
@@ -303,6 +346,7 @@ class RoomRunner:
             if paid is not None:
                 plan, reserved = paid
         settled = self._settlement(plan, day)
+        settled = Cost(settled.tokens + spent.tokens, settled.microdollars + spent.microdollars)
         payloads = [encode(event) for event in plan.events]
         append = Append(
             events=tuple(map(views.new_event, plan.events, payloads)),
@@ -312,6 +356,7 @@ class RoomRunner:
             day=day,
             spent_tokens=reserved.tokens + settled.tokens,
             spent_microdollars=reserved.microdollars + settled.microdollars,
+            open_tasks=len(plan.state.tasks),
         )
         is_written = False
         try:
@@ -365,7 +410,7 @@ class RoomRunner:
 
     def _question(self, info: rules.RunInfo) -> Question:
         talk = self._conversation
-        return Question(self.name, info.run, talk.history, talk.asked(info.asked))
+        return Question(self.name, info.run, talk.history, talk.asked(info.asked), talk.news(info.asked))
 
     def _open_answer(self, info: rules.RunInfo, *, has_budget: bool) -> wire.Status:
         """Begin a run; what everybody is to be told of it."""
@@ -401,8 +446,8 @@ class RoomRunner:
             outlet, cid = self._interrupts[0]
             key = Key(outlet.user, cid, encode(wire.Ack(ref=cid)))
         try:
-            if not await self._commit(plan, key):
-                await self._commit(plan)  # an interrupt under a cid that was used before: the run ends all the same
+            if not await self.commit(plan, key):
+                await self.commit(plan)  # an interrupt under a cid that was used before: the run ends all the same
         except StoreTrouble as trouble:
             interrupts, self._interrupts = self._interrupts, []
             for outlet, cid in interrupts:
@@ -413,12 +458,17 @@ class RoomRunner:
         """(Listener) Its terminal event goes through the inbox."""
         self._inbox.put_nowait(answer)
 
+    def answer_wants_task(self, answer: OpenAnswer, start: StartTask, number: int) -> None:
+        """(Listener) The agent starts a task for whoever asked last."""
+        info = answer.turn.info
+        self._inbox.put_nowait(Wanted(info.run, info.users[-1], f"{info.run}.{number}", start))
+
     def answer_status(self, answer: OpenAnswer, note: str | None) -> None:
         """(Listener) Everybody sees what it does."""
         status = _status_of(answer)
         if note is not None:
             status.note = note
-        self._broadcast(status)
+        self.broadcast(status)
 
     def answer_piece(self, answer: OpenAnswer, offset: int, text: str) -> None:
         """(Listener) A piece is stored: everybody sees it."""
@@ -436,9 +486,21 @@ class RoomRunner:
             behind = [outlet for outlet in self._outlets if outlet.is_behind]
             fan_out_token(behind, b"", self._answer.shown, self._tokens_since)
 
+    # ---- tasks (task_desk.Room) -------------------------------------------------------------------
+
+    def task_placed(self, task: str) -> None:
+        self._tasks.placed(task)
+
+    def task_moved(self, task: str, moved: Moved) -> None:
+        self._tasks.moved(task, moved)
+
+    def task_ended(self, task: str, outcome: Outcome) -> None:
+        self._inbox.put_nowait(Ended(task, outcome))
+
     # ---- out --------------------------------------------------------------------------------------
 
-    def _broadcast(self, event: wire.LiveEvent) -> None:
+    def broadcast(self, event: wire.LiveEvent) -> None:
+        """To everybody, now."""
         fan_out(self._outlets, frame(encode(event)))
 
     def _send(self, outlet: Outlet, event: wire.Ack | wire.Error) -> None:

@@ -44,7 +44,7 @@ def new_event(event: wire.DurableEvent, payload: bytes) -> NewEvent:
     """An event as the store takes it."""
     assert event.id is not UNSET
     assert event.time is not UNSET
-    user = event.user if isinstance(event, wire.UserMessage) else ""
+    user = event.user if isinstance(event, wire.UserMessage | wire.TaskSubmitted) else ""
     return NewEvent(event.id, payload, user, rules.words_of(event), event.time)
 
 

@@ -58,8 +58,9 @@ class DbosRunner:
 
     async def close(self) -> None:
         await self._programs.close()
-        if self._recorder is not None:
-            await asyncio.to_thread(self._recorder.close)
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            await asyncio.to_thread(recorder.close)
 
     def _broken(self, session: Session) -> None:
         """(Recorder's thread)"""
