@@ -84,7 +84,6 @@ COMMANDS: Final = Commands(
             "export", "Write the whole room into a file", lambda app, words: app.saving.export(words),
             slash="/export", takes="[md|json] [PATH]", group="Rooms",
         ),
-        Command("last_room", "Back to the room before", lambda app, _: app.go_back(), "f6", group="Rooms"),
         # ---- the program ------------------------------------------------------------------------------
         Command("help", "Keys and commands", lambda app, _: app.show_help(), "f1", slash="/help"),
         Command("palette", "Command palette", lambda app, _: app.choosing.command(), "ctrl+p", in_palette=False),
