@@ -245,3 +245,28 @@ def test_a_resumed_answer_continues_where_it_was() -> None:
     assert chat.entries[-1].text == "one two"
     chat.apply(wire.Token("r1", 99, "gap"))
     assert chat.entries[-1].text == "one two"
+
+
+@settings(max_examples=200, deadline=None)
+@given(ACTIONS, st.integers(0, 30), st.integers(0, 30))
+def test_a_replay_of_what_was_missed_gives_the_screen_of_a_fresh_snapshot(actions, leaves_at: int, back: int) -> None:
+    server, chat = Server(), Chat("ada")
+    chat.apply(server.welcome("ada", False))
+    chat.apply(server.snapshot())
+    for action in actions[:leaves_at]:
+        server.do(action, chat.apply)
+    known, run, length = server.log.head, chat.running, 0
+    if run is not None:
+        length = run.raw_length
+    for action in actions[leaves_at : leaves_at + back]:
+        server.do(action, lambda event: None)
+    chat.apply(server.welcome("ada", True))
+    for event in server.events[known:]:
+        chat.apply(event)
+    if server.state.open_run is not None:
+        offset = length if run is not None and run.run == server.state.open_run.run else 0
+        chat.apply(wire.Token(server.state.open_run.run, offset, server.text[offset:]))
+    fresh = Chat("ada")
+    fresh.apply(server.welcome("ada", False))
+    fresh.apply(server.snapshot())
+    assert chat.entries == fresh.entries

@@ -135,6 +135,8 @@ class Chat:
         self._entries: dict[str, Entry] = {}  # in the order of the screen
         self._message_of: dict[int, str] = {}  # durable id of a message -> key
         self._queue: list[int] = []
+        self._last_id = 0  # of the durable events so far
+        self._opens: OpenRun | None = None  # an open answer whose question is still to come in a replay
         self._mine: dict[str, Entry] = {}  # own messages that are not durable yet, by key
 
     @property
@@ -222,17 +224,22 @@ class Chat:
         changes = self._requeue()
         if self.running is not None and (event.open_run is None or event.open_run.run != self.running.run):
             self.running = None  # its end is among the events that follow
+        self._opens = None
         if event.open_run is not None and self.running is None:
-            changes += self._open(event.open_run)
+            if event.open_run.asked[-1:] > [self._last_id]:
+                self._opens = event.open_run  # its question is among the events that follow, and stands before it
+            else:
+                changes += self._open(event.open_run)
         return changes
 
     def _snapshot(self, event: Snapshot) -> list[Change]:
         self._entries.clear()
         self._message_of.clear()
-        self.running = None
+        self.running = self._opens = None
         self.usage = None
         for old in event.events:
             self._durable(old)
+        self._last_id = event.head
         self.oldest_id = _first_id(event.events)
         self.has_older = event.more
         if event.open_run is not None:
@@ -280,7 +287,8 @@ class Chat:
                 content = "" if event.content is UNSET else event.content
                 return self._ended(event, content, "failed", clean_line(event.message))
             case Cleared():
-                self._queue.clear()
+                # A replay comes after the welcome, whose queue is the present one: later messages stay in it.
+                self._queue = [id for id in self._queue if id > event.id]
                 changes = self._requeue()
                 text = f"{clean_line(event.by)} cleared the conversation; the agent starts afresh"
                 notice = Entry(f"n:{event.id}", "notice", text, time_s=seconds(event.time), id=event.id)
@@ -306,7 +314,14 @@ class Chat:
         self._message_of[event.id] = key
         # It now stands where the log has it, behind what was durable before and before what is still being sent.
         self._entries.pop(key, None)
-        return [self._put(entry)]
+        changes: list[Change] = [self._put(entry)]
+        self._last_id = event.id
+        if self._opens is not None and self._opens.asked[-1] == event.id:
+            opens, self._opens = self._opens, None
+            changes += self._open(opens)
+        if event.id in self._queue:
+            changes += self._requeue()
+        return changes
 
     def _ended(self, event: Done | Interrupted | Error, content: str, state: EntryState, note: str) -> list[Change]:
         assert event.run is not UNSET
