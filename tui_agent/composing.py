@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -37,9 +38,9 @@ class Composing:
         self._typing_in: Conversation | None = None  # who was told that one types
         self._has_said_no_disk = False
 
-    @property
+    @cached_property
     def _composer(self) -> Composer:
-        return self._app.chat_screen.composer
+        return self._app.chat_screen.composer  # kept: at the end drafts are written when the screen is gone
 
     # ---- rooms and drafts ------------------------------------------------------------------------------
 

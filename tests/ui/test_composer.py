@@ -306,14 +306,14 @@ async def test_a_state_folder_that_cannot_be_written_is_said_once_and_stops_noth
 async def test_each_room_keeps_its_draft_over_a_restart_with_the_cursor(stage: Stage, home: Path) -> None:
     async with stage.app() as (app, pilot):
         await pilot.press(*"for main", "left", "left")
-        app.show_room("ops")
+        app.moving.show("ops")
         await until(lambda: app.conversation.is_live)
         assert app.chat_screen.composer.text == ""
         await paste(app, "y" * 20_000)
         app.leave(0)
     async with stage.app(room="ops") as (app, pilot):
         assert app.chat_screen.composer.full_text == "y" * 20_000
-        app.show_room("main")
+        app.moving.show("main")
         composer = app.chat_screen.composer
         await until(lambda: composer.text == "for main")
         assert composer.cursor_location == (0, 6)
@@ -356,7 +356,7 @@ async def test_others_see_that_one_types_and_that_one_stopped(stage: Stage) -> N
         await until(lambda: not ben.conversation.chat.people["ada"].is_typing)
         await pilot.press(*"x")
         await until(lambda: ben.conversation.chat.people["ada"].is_typing)
-        ada.show_room("ops")
+        ada.moving.show("ops")
         await until(
             lambda: "ada" not in ben.conversation.chat.people or not ben.conversation.chat.people["ada"].is_typing
         )
