@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import App
@@ -35,6 +36,9 @@ from tui_agent.ui.screens.chat import ChatScreen
 from tui_agent.ui.terminal.driver import TerminalDriver
 from tui_agent.ui.themes import DAWN, DUSK
 from tui_agent.ui.transcript.widget import Transcript
+
+if TYPE_CHECKING:
+    from tui_agent.talking import Talking
 
 CLOSE_S = 0.5
 HINT_S = 8.0
@@ -70,11 +74,12 @@ class ChatApp(App[int], inherit_bindings=False):
         self.choosing = Choosing(self)
         self.composing = Composing(self)
         self.saving = Saving(self)
+        self._talking: Talking | None = None  # made when it is first used
         self._painter = Painter(self, self._paint)
         self._hint_timer: asyncio.TimerHandle | None = None
         self.on_started: list[Callable[[], None]] = []  # called once the loop runs
         # What one press of Esc does: the first that says True (it did something) ends the list.
-        self.stoppers: list[Callable[[], bool]] = [self._close_popup, self._stop_answer]
+        self.stoppers: list[Callable[[], bool]] = [self._close_popup, self._stop_voice, self._stop_answer]
 
     def get_default_screen(self) -> Screen[None]:
         return self.chat_screen
@@ -92,7 +97,20 @@ class ChatApp(App[int], inherit_bindings=False):
             begin()
         self.call_after_refresh(self.composing.begin)
         self.set_interval(1.0, self._count_down)
+        if self.settings.with_voice:
+            self.call_after_refresh(self.talking.hands_free)
+        elif self.settings.voice.speak:
+            self.talking.look()
         self.soon()
+
+    @property
+    def talking(self) -> Talking:
+        """F2 and spoken answers."""
+        if self._talking is None:
+            from tui_agent.talking import Talking
+
+            self._talking = Talking(self)
+        return self._talking
 
     # ---- rooms -----------------------------------------------------------------------------------------
 
@@ -110,10 +128,12 @@ class ChatApp(App[int], inherit_bindings=False):
         if conversation is self.rooms.current:
             self.soon()
 
-    def _heard(self, _conversation: Conversation, event: Event) -> None:
+    def _heard(self, conversation: Conversation, event: Event) -> None:
         """Each event of each open room, after it was folded."""
         if isinstance(event, RoomList):
             self.choosing.rooms_came(event)
+        if self._talking is not None:
+            self._talking.heard(conversation, event)
 
     # ---- painting ----------------------------------------------------------------------------------------
 
@@ -123,6 +143,8 @@ class ChatApp(App[int], inherit_bindings=False):
 
     def _paint(self) -> None:
         if self.chat_screen.is_mounted:
+            if self._talking is not None:
+                self._talking.look()
             self.chat_screen.draw(self.frame, self.conversation.take_changes())
             if isinstance(self._driver, TerminalDriver):
                 self._driver.set_title(title_of(self.conversation))
@@ -181,10 +203,12 @@ class ChatApp(App[int], inherit_bindings=False):
             self.say(f"The message is over {limit:,} bytes; shorten it or send it in parts.")
             return False
         try:
-            self.conversation.send(text)
+            cid = self.conversation.send(text)
         except OutboxFull as full:
             self.say(str(full))
             return False
+        if self._talking is not None:
+            self._talking.sent(self.conversation, cid)
         return True
 
     def resend(self) -> None:
@@ -206,6 +230,9 @@ class ChatApp(App[int], inherit_bindings=False):
 
     def _close_popup(self) -> bool:
         return self.chat_screen.composer.close_popup()
+
+    def _stop_voice(self) -> bool:
+        return self._talking is not None and self._talking.escape()
 
     def _stop_answer(self) -> bool:
         return self.conversation.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -61,7 +62,13 @@ def _main(argv: list[str]) -> int:
         return USAGE
     from tui_agent import config
 
+    whisper_model = flags.pop("whisper_model", "")
     settings = config.load(flags)
+    if whisper_model:
+        import msgspec
+
+        voice = msgspec.structs.replace(settings.voice, model=os.path.abspath(whisper_model))
+        settings = msgspec.structs.replace(settings, voice=voice)
     if is_ask:
         for problem in settings.problems:
             say(problem)
@@ -100,6 +107,7 @@ def _chat_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tui-agent {AGENT_VERSION}")
     _add_shared(parser)
     parser.add_argument("--voice", dest="with_voice", action="store_true", help="talk hands-free from the start")
+    parser.add_argument("--whisper-model", metavar="DIR", help="hear with the model in this folder")
     parser.add_argument("--plain", action="store_true", help="lines instead of a screen")
     return parser
 

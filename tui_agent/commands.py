@@ -84,6 +84,24 @@ COMMANDS: Final = Commands(
             "export", "Write the whole room into a file", lambda app, words: app.saving.export(words),
             slash="/export", takes="[md|json] [PATH]", group="Rooms",
         ),
+        Command("last_room", "Back to the room before", lambda app, _: app.go_back(), "f6", group="Rooms"),
+        # ---- the voice --------------------------------------------------------------------------------
+        Command(
+            "talk", "Talk: press, speak, fall silent or press again", lambda app, _: app.talking.press(), "f2",
+            group="Voice",
+        ),
+        Command(
+            "speak", "Answers spoken aloud, on or off", lambda app, _: app.talking.toggle_speak(), "shift+f2,f14",
+            slash="/speak", group="Voice",
+        ),  # xterm and its kin tell shift+F2 as F14
+        Command(
+            "hands_free", "Hands-free: listen, send, speak, listen again; F2 ends it",
+            lambda app, _: app.talking.hands_free(), slash="/hands-free", group="Voice",
+        ),
+        Command(
+            "voice", "Microphone, model, language and voice", lambda app, words: app.talking.settings.command(words),
+            slash="/voice", takes="[SETTING [VALUE]]", group="Voice",
+        ),
         # ---- the program ------------------------------------------------------------------------------
         Command("help", "Keys and commands", lambda app, _: app.show_help(), "f1", slash="/help"),
         Command("palette", "Command palette", lambda app, _: app.choosing.command(), "ctrl+p", in_palette=False),

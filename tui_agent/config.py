@@ -36,6 +36,7 @@ class Voice(Struct, frozen=True, kw_only=True):
     pitch: Annotated[int, Meta(ge=0, le=100)] = 50
     volume: Share = 1.0
     speak: bool = False  # answers aloud from the start
+    speak_for: Literal["own", "room"] = "own"  # what one asked oneself, or everybody's
     max_sentences: Annotated[int, Meta(ge=1, le=1000)] = 40
     silence_s: Annotated[float, Meta(ge=0.2, le=10)] = 0.8
 

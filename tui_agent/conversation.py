@@ -132,13 +132,14 @@ class Conversation:
 
     # ---- what a person does ------------------------------------------------------------------------
 
-    def send(self, text: str) -> None:
-        """Send a message; it shows at once. Raises OutboxFull."""
+    def send(self, text: str) -> str:
+        """Send a message; it shows at once. Returns its cid. Raises OutboxFull."""
         command = Message(str(uuid.uuid4()), text)
         self.link.send(command)
         self._note(self.chat.sending(command.cid, text, time.time()))
         self._greet()
         self._on_news(self)
+        return command.cid
 
     def resend(self) -> bool:
         """Send again what was refused or only offered; False when there is none. Raises OutboxFull."""

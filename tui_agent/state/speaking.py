@@ -6,12 +6,14 @@ by the acks. Pieces may come twice or from the middle (a reconnect), so the raw 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from msgspec import UNSET
 
 from server.protocol import Ack, Done, Error, Event, Interrupted, Snapshot, Status, Token, UserMessage, Welcome
+from tui_agent.state.chat import Running
 from tui_agent.state.clean import clean_text
 from tui_agent.state.spoken import Chunker
 
@@ -38,9 +40,10 @@ class Speaking:
     """`sent` what one asks, `apply` every event, say the sentences that come out."""
 
     most_sentences: int
+    next_gen: Callable[[], int]  # ever growing, over all rooms
     is_on: bool = False
     is_for_all: bool = False  # what others ask as well
-    gen: int = 1
+    gen: int = 0
     _cids: set[str] = field(default_factory=set)
     _runs: dict[str, None] = field(default_factory=dict)  # own, the newest last
     _due: set[str] = field(default_factory=set)  # own, not ended
@@ -48,6 +51,9 @@ class Speaking:
     _answers: dict[str, _Answer] = field(default_factory=dict)
     _said: int = 0
     _spoken: int = 0
+
+    def __post_init__(self) -> None:
+        self.renew()
 
     @property
     def is_silent(self) -> bool:
@@ -57,7 +63,7 @@ class Speaking:
     @property
     def is_due(self) -> bool:
         """An own answer is to come, or comes."""
-        return bool(self._cids or self._due)
+        return bool(self._cids or self._due or (self.is_for_all and self._answers))
 
     def sent(self, cid: str) -> None:
         """A message of one's own goes out."""
@@ -109,10 +115,22 @@ class Speaking:
 
     def hush(self) -> int:
         """Say no more of the answers so far; returns the generation to silence."""
-        gen, self.gen = self.gen, self.gen + 1
-        self._said = self._spoken = 0
+        gen = self.gen
         self._hushed |= self._answers.keys()
+        self.renew()
         return gen
+
+    def renew(self) -> None:
+        """Nothing that was said counts any more."""
+        self.gen = self.next_gen()
+        self._said = self._spoken = 0
+
+    def adopt(self, running: Running | None, me: str) -> None:
+        """Begin in the middle: what one asked before speaking was switched on is one's own, from here on."""
+        if running is not None and me in running.users:
+            self._runs[running.run] = None
+            self._due.add(running.run)
+            self._answer(running.run).raw_length = running.raw_length
 
     # ---- inside ------------------------------------------------------------------------------------------
 

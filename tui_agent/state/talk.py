@@ -166,12 +166,12 @@ class Talk:
         self._go("transcribing", now_s)
         return [Say(LONGEST)] if why == "limit" else []
 
-    def text(self, gen: int, text: str, now_s: float, trouble: str = "") -> list[Effect]:
-        """What was said; "" with a `trouble` that was told already, or without."""
+    def text(self, gen: int, text: str, now_s: float, *, is_troubled: bool = False) -> list[Effect]:
+        """What was said; "" when that was told as trouble already, or no words could be made out."""
         if gen != self.gen or self.phase != "transcribing":
             return []
         if not text:
-            return self._nothing("" if trouble else NOT_UNDERSTOOD, now_s)
+            return self._nothing("" if is_troubled else NOT_UNDERSTOOD, now_s)
         if self.is_hands_free:
             self._go("waiting", now_s)
             return [Send(text)]

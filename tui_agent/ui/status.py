@@ -105,6 +105,8 @@ def laid_out(left: list[Item], right: list[Item], width: int) -> tuple[Content, 
     while len(left) > 1 and cells(left) + cells(right) + 2 > width:
         left.pop()
     over = cells(left) + cells(right) + 2 - width
+    if over > 0 and cells(right) <= width:
+        left, over = [], 0  # a sentence with what to do is worth more than the latency
     if over > 0 and right:
         room = right[0].content.cell_length - over
         if room >= 8:

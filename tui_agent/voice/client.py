@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tui_agent.voice.wire import Command, Configure, Event, decode_event, encode
+from tui_agent.voice.wire import Command, Configure, Event, Silence, Speak, decode_event, encode
 
 WORKER: Final = (sys.executable, "-P", "-m", "tui_agent.voice.worker")
 MOST_WAITING: Final = 200
@@ -64,6 +64,12 @@ class VoiceClient:
         elif len(self._waiting) < MOST_WAITING:
             self._waiting.append(command)
             self._needed.set()
+
+    def silence(self, gen: int) -> None:
+        """Drop every Speak up to this generation; nothing to do while no process runs."""
+        self._waiting = [one for one in self._waiting if not (isinstance(one, Speak) and one.gen <= gen)]
+        if self._process is not None:
+            self._write(Silence(gen=gen))
 
     async def run(self) -> None:
         """Until cancelled; the process ends with it."""

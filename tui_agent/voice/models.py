@@ -69,7 +69,7 @@ def find_model(wanted: str, environ: Mapping[str, str] | None = None) -> Path:
         folder = Path(name).expanduser()
         if not folder.is_dir():
             sizes = ", ".join(HUB_MODELS)
-            raise NoModel(f"There is no Whisper model at {folder}. Name a folder, or one of {sizes}.")
+            raise NoModel(f"There is no Whisper model “{name}”. Name a folder, or one of {sizes}.")
         problem = find_fault(folder)
         if problem:
             raise NoModel(problem)

@@ -12,7 +12,6 @@ from tui_agent.state.endpoint import RATE
 from tui_agent.voice.microphone import Block
 from tui_agent.voice.models import find_fault
 from tui_agent.voice.troubles import (
-    VoiceFault,
     broken_model,
     no_library,
     no_model,
@@ -43,9 +42,8 @@ class Recognizer:
         """Raises VoiceFault."""
         if not folder:
             raise no_model()
-        fault = find_fault(Path(folder))  # a folder without tokenizer.json would send faster-whisper to the hub
-        if fault:
-            raise VoiceFault("model", f"{fault} Get it anew: tui-agent voice setup")
+        if find_fault(Path(folder)):  # a folder without tokenizer.json would send faster-whisper to the hub
+            raise broken_model()
         try:
             import ctranslate2
             from faster_whisper import WhisperModel
@@ -66,7 +64,7 @@ class Recognizer:
                 break
             except Exception:  # RuntimeError, ValueError, Exception: CTranslate2 and tokenizers raise all of them
                 if device == "cpu":
-                    raise broken_model(folder) from None
+                    raise broken_model() from None
         self._language_is_told = ""
 
     def _try(self) -> None:

@@ -1,4 +1,7 @@
-"""What can be missing or broken, each in one plain sentence with the command that mends it."""
+"""What can be missing or broken, each in one plain sentence with the command that mends it.
+
+Short, because the status line of 80 columns must hold it.
+"""
 
 from __future__ import annotations
 
@@ -22,81 +25,84 @@ class VoiceFault(Exception):
 
 def no_portaudio() -> VoiceFault:
     package = "portaudio" if _IS_MAC else "libportaudio2"
-    return VoiceFault("library", f"PortAudio is missing, so there is no sound. Install it: {_INSTALL} {package}")
+    return VoiceFault("library", f"PortAudio is missing: {_INSTALL} {package}")
 
 
 def no_library(name: str) -> VoiceFault:
-    return VoiceFault("library", f"The library {name} does not load. Install it anew: {REINSTALL}")
+    return VoiceFault("library", f"{name} does not load: {REINSTALL}")
 
 
 def no_microphone() -> VoiceFault:
-    return VoiceFault("microphone", f"No microphone was found. Plug one in; {DOCTOR} lists what is there.")
+    return VoiceFault("microphone", f"No microphone was found. See: {DOCTOR}")
 
 
 def microphone_refused() -> VoiceFault:
-    return VoiceFault(
-        "microphone", f"The microphone cannot be opened; another program may hold it. See what is there: {DOCTOR}"
-    )
+    return VoiceFault("microphone", f"The microphone cannot be opened. See: {DOCTOR}")
 
 
 def microphone_lost() -> VoiceFault:
-    return VoiceFault(
-        "microphone", f"The microphone went away while recording. Plug it in again; F2 retries, or {DOCTOR}"
-    )
+    return VoiceFault("microphone", f"The microphone went away. F2 retries. See: {DOCTOR}")
 
 
 def microphone_silent() -> VoiceFault:
-    return VoiceFault("microphone", f"The microphone gives no sound at all. See which one is used: {DOCTOR}")
+    return VoiceFault("microphone", f"The microphone gives no sound. See: {DOCTOR}")
 
 
 def unknown_device(name: str, part: Part) -> VoiceFault:
     what, key = ("microphone", "device") if part == "microphone" else ("loudspeaker", "output")
-    return VoiceFault(part, f"There is no {what} “{name}”. Choose one that {DOCTOR} lists: /voice {key} NAME")
+    return VoiceFault(part, f"No {what} is called “{_short(name)}”. Choose one: /voice {key}")
 
 
 def no_speaker() -> VoiceFault:
-    return VoiceFault("speaker", f"No loudspeaker was found; answers are not spoken. See what is there: {DOCTOR}")
+    return VoiceFault("speaker", f"No loudspeaker was found. See: {DOCTOR}")
 
 
 def speaker_lost() -> VoiceFault:
-    return VoiceFault("speaker", f"The loudspeaker went away; the answer is on the screen. See what is there: {DOCTOR}")
+    return VoiceFault("speaker", f"The loudspeaker went away. See: {DOCTOR}")
 
 
 def no_speech_engine() -> VoiceFault:
     if _IS_MAC:
-        return VoiceFault("speech", f"The system's speech does not start; answers are not spoken. Try: {REINSTALL}")
-    return VoiceFault("speech", f"eSpeak is missing; answers are not spoken. Install it: {_INSTALL} espeak-ng")
+        return VoiceFault("speech", f"The system's speech does not start: {REINSTALL}")
+    return VoiceFault("speech", f"eSpeak is missing: {_INSTALL} espeak-ng")
 
 
 def speech_failed() -> VoiceFault:
-    return VoiceFault("speech", f"A sentence could not be spoken; it is on the screen. Check speech: {DOCTOR}")
+    return VoiceFault("speech", f"A sentence could not be spoken. See: {DOCTOR}")
 
 
 def unknown_voice(name: str) -> VoiceFault:
-    return VoiceFault("voice", f"There is no voice “{name}”; the default one speaks. List them: espeak-ng --voices")
+    return VoiceFault("voice", f"No voice is called “{_short(name)}”. Choose one: /voice voice")
 
 
 def unknown_language(name: str) -> VoiceFault:
-    return VoiceFault(
-        "language", f"The model does not know the language “{name}”; English is used. Set it: /voice language en"
-    )
+    return VoiceFault("language", f"The model does not know “{_short(name)}”; English is used: /voice language")
 
 
 def no_model() -> VoiceFault:
-    return VoiceFault("model", "There is no Whisper model, so nothing can be heard. Get it: tui-agent voice setup")
+    return VoiceFault("model", "No Whisper model is here: tui-agent voice setup")
 
 
-def broken_model(folder: str) -> VoiceFault:
-    return VoiceFault("model", f"The Whisper model in {folder} is damaged. Get it anew: tui-agent voice setup")
+def broken_model() -> VoiceFault:
+    return VoiceFault("model", "The Whisper model is damaged: tui-agent voice setup")
 
 
 def transcription_failed() -> VoiceFault:
-    return VoiceFault("model", f"What was said could not be transcribed. Say it again with F2, or {DOCTOR}")
+    return VoiceFault("model", f"It could not be transcribed. F2 retries. See: {DOCTOR}")
 
 
 def process_ended() -> VoiceFault:
-    return VoiceFault("process", "The voice process ended and was started again. Say it again with F2.")
+    return VoiceFault("process", "The voice process ended and runs anew. Say it again: F2")
 
 
-def process_ends_again(log: str) -> VoiceFault:
-    return VoiceFault("process", f"The voice process ended twice; F2 starts it again. Why, stands in {log}")
+def speech_ended() -> VoiceFault:
+    return VoiceFault("process", "The voice process ended and runs anew. The answer is on the screen.")
+
+
+def process_ends_again() -> VoiceFault:
+    return VoiceFault("process", f"The voice process ended twice. F2 retries. See: {DOCTOR}")
+
+
+def _short(name: str) -> str:
+    name = "".join(char if char.isprintable() else "\ufffd" for char in name)
+    return name if len(name) <= 16 else f"{name[:15]}…"

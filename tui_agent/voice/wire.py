@@ -35,6 +35,7 @@ class Configure(_Command, tag="configure", frozen=True, kw_only=True):
 class Warm(_Command, tag="warm", frozen=True, kw_only=True):
     """Load what listening and speaking need, before it is needed."""
 
+    hearing: bool = False
     speech: bool = False
 
 

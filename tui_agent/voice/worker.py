@@ -96,8 +96,9 @@ class Worker:
             case Configure():
                 for part in (self.scribe, self.ear, self.mouth):
                     part.configure(command)
-            case Warm(speech=speech):
-                self.scribe.warm()
+            case Warm(hearing=hearing, speech=speech):
+                if hearing:
+                    self.scribe.warm()
                 if speech:
                     self.mouth.warm()
             case ListDevices():

@@ -1,0 +1,77 @@
+"""Asked at the first F2: whether the model that hears may be downloaded. Then the bar, which may stay open or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import ProgressBar, Static
+
+DIM = "$foreground 56%"
+S = Content.styled
+
+
+class DownloadScreen(ModalScreen[None]):
+    """Enter starts (and later leaves it running behind the chat), Esc cancels.
+
+    `start` and `cancel` belong to who opened it; that one calls `show` as bytes come, and dismisses it at the end.
+    """
+
+    def __init__(self, offer: str, is_running: bool, start: Callable[[], None], cancel: Callable[[], None]) -> None:
+        super().__init__(id="download")
+        self._offer = offer
+        self._is_running = is_running
+        self._start, self._cancel = start, cancel
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="download-box") as box:
+            box.border_title = Content("Talking needs a model")
+            yield Static(id="download-words", markup=False)
+            yield ProgressBar(total=100, show_eta=False, id="download-bar")
+            yield Static(id="download-keys", markup=False)
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def show(self, share: float, done_bytes: int, total_bytes: int) -> None:
+        """So much has come."""
+        if not self.is_mounted:
+            return
+        self.query_one(ProgressBar).update(progress=share * 100)
+        words = f"{done_bytes / 1e6:.0f} of {total_bytes / 1e6:.0f} MB. Speech stays on this machine."
+        self.query_one("#download-words", Static).update(Content(words))
+
+    def _draw(self) -> None:
+        self.query_one(ProgressBar).display = self._is_running
+        keys = self.query_one("#download-keys", Static)
+        if self._is_running:
+            keys.update(
+                S("enter ", "bold") + S("goes on behind the chat   ", DIM) + S("esc ", "bold") + S("stops it", DIM)
+            )
+        else:
+            words = f"Download {self._offer}? Speech is then heard on this machine alone."
+            self.query_one("#download-words", Static).update(Content(words))
+            keys.update(_keys("downloads", "not now"))
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key == "enter":
+            event.stop()
+            if self._is_running:
+                self.dismiss(None)
+            else:
+                self._is_running = True
+                self._draw()
+                self._start()
+        elif event.key == "escape":
+            event.stop()
+            if self._is_running:
+                self._cancel()
+            self.dismiss(None)
+
+
+def _keys(enter: str, escape: str) -> Content:
+    return S("enter ", "bold") + S(f"{enter}   ", DIM) + S("esc ", "bold") + S(escape, DIM)
