@@ -84,7 +84,6 @@ COMMANDS: Final = Commands(
             "export", "Write the whole room into a file", lambda app, words: app.saving.export(words),
             slash="/export", takes="[md|json] [PATH]", group="Rooms",
         ),
-        Command("last_room", "Back to the room before", lambda app, _: app.go_back(), "f6", group="Rooms"),
         # ---- the voice --------------------------------------------------------------------------------
         Command(
             "talk", "Talk: press, speak, fall silent or press again", lambda app, _: app.talking.press(), "f2",
