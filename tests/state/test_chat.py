@@ -270,3 +270,14 @@ def test_a_replay_of_what_was_missed_gives_the_screen_of_a_fresh_snapshot(action
     fresh.apply(server.welcome("ada", False))
     fresh.apply(server.snapshot())
     assert chat.entries == fresh.entries
+def test_a_token_costs_its_own_length_and_the_whole_text_is_there_when_looked_at() -> None:
+    chat = Chat("ada")
+    chat.apply(wire.Status("r1", "streaming", [1], ["ada"]))
+    before = chat._entries["a:r1"]
+    for number in range(50):
+        assert chat.apply(wire.Token("r1", number * 2, "ab"))[-1] == Stream("a:r1", "ab")
+    assert chat._entries["a:r1"].text == before.text == ""  # no text was built meanwhile
+    assert chat.entries[-1].text == "ab" * 50
+    chat.apply(wire.Token("r1", 100, "c"))
+    chat.apply(wire.Status("r1", "streaming", [1], ["ada"], note="slow"))
+    assert chat.entries[-1].text == "ab" * 50 + "c"

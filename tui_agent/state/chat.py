@@ -109,6 +109,7 @@ class Running:
     raw_length: int = 0
     note: str = ""
     cleaner: Cleaner = field(default_factory=Cleaner)
+    pieces: list[str] = field(default_factory=list)  # cleaned, not yet in the entry: joined when it is looked at
 
 
 def hue_of(name: str) -> int:
@@ -142,6 +143,7 @@ class Chat:
     @property
     def entries(self) -> list[Entry]:
         """Everything on the screen, oldest first."""
+        self._join()
         return [*self._entries.values(), *(e for key, e in self._mine.items() if key not in self._entries)]
 
     @property
@@ -223,6 +225,7 @@ class Chat:
             return []
         changes = self._requeue()
         if self.running is not None and (event.open_run is None or event.open_run.run != self.running.run):
+            self._join()
             self.running = None  # its end is among the events that follow
         self._opens = None
         if event.open_run is not None and self.running is None:
@@ -370,6 +373,7 @@ class Chat:
 
     def _open(self, info: OpenRun | Status) -> list[Change]:
         users = tuple(clean_line(user) for user in info.users)
+        self._join()
         self.running = Running(info.run, info.status, users)
         entry = Entry(
             f"a:{info.run}", "answer", "", self.agent or "agent", state="thinking", run=info.run, has_markdown=True
@@ -390,6 +394,7 @@ class Chat:
         note = "" if event.note is UNSET else clean_line(event.note)
         self.running.note = note
         key = f"a:{event.run}"
+        self._join()
         entry = self._entries[key]
         state: EntryState = "streaming" if event.status == "streaming" else "thinking"
         if (entry.state, entry.note) != (state, note):
@@ -410,15 +415,25 @@ class Chat:
         key = f"a:{event.run}"
         entry = self._entries[key]
         if entry.state == "thinking":
-            entry = replace(entry, state="streaming", note="")
+            self._join()
+            entry = self._entries[key] = replace(self._entries[key], state="streaming", note="")
             changes.append(Upsert(entry))
         self.running.raw_length += len(piece)
         self.running.status = "streaming"
         text = self.running.cleaner.feed(piece)
-        self._entries[key] = replace(entry, text=entry.text + text)
         if text:
+            self.running.pieces.append(text)
             changes.append(Stream(key, text))
         return changes
+
+    def _join(self) -> None:
+        """Put the pieces of the open answer into its entry: not at each token, which would cost the answer's length."""
+        running = self.running
+        if running is not None and running.pieces:
+            key = f"a:{running.run}"
+            entry = self._entries[key]
+            self._entries[key] = replace(entry, text="".join([entry.text, *running.pieces]))
+            running.pieces.clear()
 
     def _taken_up(self, asked: Iterable[int]) -> list[Change]:
         """The messages of a run that began are not queued any more."""
