@@ -54,6 +54,7 @@ class Items:
         self.order: list[str] = []
         self.heights = Heights()
         self.width = 80
+        self.streamed: tuple[str, int] | None = None  # the last changes were only more text: its key, the first row
         self._items: dict[str, Item] = {}
         self._places: dict[str, int] = {}
         self._kept: dict[str, None] = {}  # keys with a view, those looked at last at the end
@@ -80,7 +81,9 @@ class Items:
     def apply(self, changes: Iterable[Change]) -> int:
         """Take changes in; returns how many entries are new at the end or near it."""
         added = 0
-        for change in gathered(changes):
+        changes = list(gathered(changes))
+        self.streamed = None
+        for change in changes:
             match change:
                 case Reset(entries):
                     self._reset(entries)
@@ -89,7 +92,9 @@ class Items:
                 case Remove(key):
                     self._remove(key)
                 case Stream(key, text):
-                    self._stream(key, text)
+                    first = self._stream(key, text)
+                    if len(changes) == 1:
+                        self.streamed = (key, first)
                 case Upsert(entry, after):
                     added += self._upsert(entry, after)
         return added
@@ -121,16 +126,19 @@ class Items:
         self._number()
         self._relead(at)
 
-    def _stream(self, key: str, text: str) -> None:
+    def _stream(self, key: str, text: str) -> int:
+        """From which row of the entry on it has changed."""
         item = self._items.get(key)
         if item is None:
-            return
+            return 0
+        first = 0
         item.more(text)
         if item.view is not None:
-            item.view.feed(text)
+            first = item.view.feed(text)
             self._measured(self._places[key], item.view)
         else:
             self.heights.set(self._places[key], self._estimate(self._places[key]))
+        return first
 
     def _upsert(self, entry: Entry, after: str | None) -> int:
         item = self._items.get(entry.key)

@@ -1,61 +1,31 @@
-"""The transcript: entries as rows, drawn line by line from cached strips; cost by what is visible, not by history.
-
-Heights are exact where one looks (and a screen above and below), estimated elsewhere. What stands at the top of the
-screen is remembered as a place in a text, so nothing moves when something above becomes exact, comes, or wraps anew.
-"""
+"""The transcript's mouse and keys: select, copy, jump from message to message, fold, open links."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
-from typing import ClassVar, Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Final
 
-from rich.segment import Segment
-from rich.style import Style
 from textual import events, work
-from textual.geometry import Region, Size
+from textual.geometry import Offset
 from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
-from tui_agent.state import markdown_code
-from tui_agent.state.chat import Change, Reset
-from tui_agent.state.wrap import Row, Span, cut
-from tui_agent.ui.transcript.items import Items
-from tui_agent.ui.transcript.looks import CLASSES, CSS, glyph_of, style_of
-from tui_agent.ui.transcript.view import Part, View
+from tui_agent.state.chat import Change
+from tui_agent.state.markdown import Document
+from tui_agent.state.markdown_layout import COPY
+from tui_agent.state.wrap import Row, Span, cells
+from tui_agent.ui.transcript.clipboard import copy_locally
+from tui_agent.ui.transcript.pane import Pane
+from tui_agent.ui.transcript.selection import Place, Selection, source_of, word_at, word_edge
+from tui_agent.ui.transcript.view import OPENS
 
-MOST_WIDE: Final = 100
-NARROW: Final = 72
-
-
-class Anchor(NamedTuple):
-    """A place in the transcript: what stands at the top of the screen."""
-
-    key: str
-    part: int
-    row: int
-    offset: int  # in the entry's text; -1: the row shows none of it
-    lines_above: int = 0  # rows of the screen above it
+LOOK_FOR_TEXT: Final = 60  # rows that a selection by key steps over because they show no text
 
 
-class Transcript(ScrollView, can_focus=False):
-    """Shows entries; follows the end unless scrolled up."""
+class Transcript(Pane, can_focus=True):
+    """The conversation. While a message is chosen it has the focus; whatever is typed then goes back to the composer.
 
-    ALLOW_SELECT = False  # it has its own, over what is not on the screen too
-    FOCUS_ON_CLICK = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(CLASSES)
-    DEFAULT_CSS = f"""
-    Transcript {{ height: 1fr; overflow-x: hidden; overflow-y: auto; }}
-    Transcript {{ scrollbar-size-vertical: 1; scrollbar-gutter: stable; }}
-    {CSS}
+    `keys`: key -> name of the action, of the actions below that are the transcript's own.
     """
-
-    class NeedOlder(Message):
-        """The beginning of what is loaded is in sight."""
-
-    class FollowChanged(Message):
-        """Whether the end is followed, or how much came below, has changed."""
 
     class LinkClicked(Message):
         """A link was clicked; `url` is where it truly goes (http or https)."""
@@ -64,276 +34,375 @@ class Transcript(ScrollView, can_focus=False):
             super().__init__()
             self.url = url
 
-    def __init__(self, id: str | None = None) -> None:
+    class Typed(Message):
+        """Text was typed (or pasted) while a message was chosen: it is for the composer."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Copied(Message):
+        """Something went to the clipboard; `what` says it in words."""
+
+        def __init__(self, what: str) -> None:
+            super().__init__()
+            self.what = what
+
+    def __init__(self, id: str | None = None, keys: Mapping[str, str] | None = None) -> None:
         super().__init__(id=id)
-        self.items = Items()
-        self.unseen = 0
-        self.cursor: str | None = None  # the entry that keys act on
-        self._is_following = True
-        self._anchor: Anchor | None = None
-        self._wanted: Anchor | None = None  # to go to when it is there
-        self._is_settling = False
-        self._styles: dict[str, Style] = {}
-        self._asked_languages: set[str] = set()
+        self.keys = dict(keys or {})
+        self.selection: Selection | None = None
+        self._pressed: Place | None = None
+        self._was_dragged = False
 
-    # ---- what the app asks for --------------------------------------------------------------------
+    # ---- what is where -------------------------------------------------------------------------------
 
-    @property
-    def is_following(self) -> bool:
-        return self._is_following
-
-    def apply(self, changes: Iterable[Change]) -> None:
-        """Show what changed."""
-        changes = list(changes)
-        if any(isinstance(change, Reset) for change in changes):
-            self._anchor = None
-        added = self.items.apply(changes)
-        if self.cursor is not None and self.cursor not in self.items:
-            self.cursor = None
-        if added and not self._is_following:
-            self.unseen += added
-            self.post_message(self.FollowChanged())
-        if self._wanted is not None and self._wanted.key in self.items:
-            self._anchor, self._wanted, self._is_following = self._wanted, None, False
-        self._settle()
-        self.refresh()
-
-    def follow(self) -> None:
-        """To the end, and stay there."""
-        self._is_following = True
-        self.unseen = 0
-        self._anchor = self._wanted = None
-        self._settle()
-        self.refresh()
-        self.post_message(self.FollowChanged())
-
-    def position(self) -> Anchor | None:
-        """Where it stands; None while the end is followed."""
-        return None if self._is_following else self._anchor
-
-    def restore(self, position: Anchor | None) -> None:
-        """Back to where it stood, as soon as that is loaded."""
-        if position is None:
-            self.follow()
-            return
-        if position.key in self.items:
-            self._anchor, self._is_following = position, False
-            self._settle()
-            self.refresh()
-        else:
-            self._wanted = position
-
-    def mark_new_since(self, time_s: float | None) -> None:
-        """A thin line "new since 14:02" above what others said after this time."""
-        self.items.mark_new_since(time_s)
-        self._settle()
-        self.refresh()
-
-    # ---- layout -----------------------------------------------------------------------------------
-
-    @property
-    def left(self) -> int:
-        """The column of the glyph and the hue bar; text begins two further."""
-        return 2 if self.size.width >= NARROW else 1
-
-    @property
-    def rows_shown(self) -> int:
-        return self.scrollable_content_region.height
-
-    @property
-    def columns_shown(self) -> int:
-        return self.scrollable_content_region.width
-
-    def _settle(self) -> None:
-        """Make heights exact where one looks, and put the screen where it belongs."""
-        columns, rows = self.columns_shown, self.rows_shown
-        if columns <= 0 or rows <= 0 or self._is_settling:
-            return
-        self._is_settling = True
-        try:
-            self.items.width = max(8, min(MOST_WIDE, columns - self.left - 4))
-            top = (
-                self._settle_at_end(rows)
-                if self._is_following or self._anchor is None
-                else self._settle_at_anchor(rows)
-            )
-            size = Size(columns, self.items.heights.total)
-            if size != self.virtual_size:
-                self.virtual_size = size
-            top = max(0, min(top, size.height - rows))
-            self.scroll_y = self.scroll_target_y = top
-            if self._anchor is None and not self._is_following:
-                self._anchor = self._at(top)
-            self.items.tidy()
-        finally:
-            self._is_settling = False
-
-    def _settle_at_end(self, rows: int) -> int:
-        at, need = len(self.items) - 1, 2 * rows
-        while at >= 0 and need > 0:
-            view = self.items.view(at)
-            need -= view.lay_out_until(len(view.parts), need)
-            self.items.measured(at)
-            at -= 1
-        return self.items.heights.total - rows
-
-    def _settle_at_anchor(self, rows: int) -> int:
-        anchor = self._anchor
-        assert anchor is not None
-        if anchor.key not in self.items:
-            self._anchor = None
-            return int(self.scroll_y)
-        at = self.items.place(anchor.key)
-        view = self.items.view(at)
-        part = min(anchor.part, len(view.parts) - 1)
-        row = min(anchor.row, max(0, view.part(part).height - 1))
-        if anchor.offset >= 0 and view.offset_of(part, row) != anchor.offset:
-            part, row = view.row_with(anchor.offset)
-            view.part(part)
-        found = view.lay_out_from(part, 2 * rows + row) - row
-        above = view.lay_out_until(part, rows)
-        self.items.measured(at)
-        below = at + 1
-        while found < 2 * rows and below < len(self.items):
-            other = self.items.view(below)
-            found += other.lay_out_from(0, 2 * rows - found)
-            self.items.measured(below)
-            below += 1
-        over = at - 1
-        while above < rows and over >= 0:
-            other = self.items.view(over)
-            above += other.lay_out_until(len(other.parts), rows - above)
-            self.items.measured(over)
-            over -= 1
-        return self.items.heights.before(at) + view.heights.before(part) + row - anchor.lines_above
-
-    def _at(self, row: int) -> Anchor | None:
-        """The place that this row of the whole shows."""
+    def place_at(self, offset: Offset) -> tuple[Place, Span | None] | None:
+        """What the screen's cell shows (of the row's end where it is beyond it), and the span there."""
         if not len(self.items):
             return None
-        at, inside = self.items.heights.find(row)
-        view = self.items.view(at)
-        part, inside = view.heights.find(inside)
-        return Anchor(self.items.order[at], part, inside, view.offset_of(part, inside))
+        return self._place(int(self.scroll_y) + offset.y, offset.x - self.left - 2)
 
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        super().watch_scroll_y(old_value, new_value)
-        if self._is_settling or not self.is_mounted:
-            return
-        is_following = new_value >= self.max_scroll_y
-        self._wanted = None
-        if is_following != self._is_following:
-            self._is_following = is_following
-            if is_following:
-                self.unseen = 0
-            self.post_message(self.FollowChanged())
-        self._anchor = None if is_following else self._at(int(new_value))
-        self._settle()
-        self._look_for_older()
-        self.refresh()
-
-    def _look_for_older(self) -> None:
-        if len(self.items) and self.scroll_y < 2 * self.rows_shown:
-            self.post_message(self.NeedOlder())
-
-    def on_resize(self) -> None:
-        self._settle()
-        self.refresh()
-
-    # ---- drawing ------------------------------------------------------------------------------------
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._styles.clear()
-        self.items.redraw()
-
-    def style(self, look: str) -> Style:
-        """The style of a look."""
-        style = self._styles.get(look)
-        if style is None:
-            style = self._styles[look] = style_of(look, self.rich_style, self.get_component_rich_style)
-        return style
-
-    def render_line(self, y: int) -> Strip:
-        number = y + int(self.scroll_y)
-        if number >= self.items.heights.total:
-            return Strip.blank(self.columns_shown, self.rich_style)
+    def _place(self, number: int, column: int) -> tuple[Place, Span | None]:
+        number = max(0, min(number, self.items.heights.total - 1))
         at, inside = self.items.heights.find(number)
-        view = self.items.view(at)
-        number, row = view.heights.find(inside)
-        part = view.part(number)
-        if row >= part.height:
-            return Strip.blank(self.columns_shown, self.rich_style)
-        chosen = self.chosen(at)
-        if chosen is not None or self.cursor == view.entry.key:
-            return self._strip(view, number, part, row, chosen)
-        if part.strips is None:
-            part.strips = [None] * part.height
-        strip = part.strips[row]
-        if strip is None or strip.cell_length != self.columns_shown:
-            strip = part.strips[row] = self._strip(view, number, part, row, None)
-        return strip
+        key, view = self.items.order[at], self.items.view(at)
+        part_number, row_number = view.heights.find(inside)
+        part = view.part(part_number)
+        rows: list[Row] = part.rows or [[]]
+        row = rows[min(row_number, len(rows) - 1)]
+        under = _span_at(row, column)
+        if any(span.start >= 0 for span in row):
+            return Place(key, *_cell(row, column)), under
+        if part_number == 0:
+            return Place(key, 0, 0), under
+        if part.block is None:
+            end = len(self.items.by_key(key).text)
+            return Place(key, end, end), under
+        return Place(key, part.block.start, part.block.start), under
+
+    def range_of(self) -> tuple[int, int, int, int] | None:
+        """What is selected: first entry and place in its text, last entry and place."""
+        chosen = self.selection
+        if chosen is None or chosen.anchor.key not in self.items or chosen.head.key not in self.items:
+            return None
+        places = [(self.items.place(each.key), each.start, each.end) for each in chosen]
+        first, last = min(places), max(places)
+        if first[0] == last[0]:
+            return first[0], first[1], last[0], max(first[2], last[2])
+        return first[0], first[1], last[0], last[2]
 
     def chosen(self, at: int) -> tuple[int, int] | None:
-        """Which part of an entry's text is selected."""
-        return None
+        if self.selection is None or (found := self.range_of()) is None:
+            return None
+        first, start, last, end = found
+        if not first <= at <= last:
+            return None
+        return start if at == first else 0, end if at == last else len(self.items.item(at).text)
 
-    def _strip(self, view: View, number: int, part: Part, row: int, chosen: tuple[int, int] | None) -> Strip:
-        spans: Row = (part.rows or [])[row]
-        glyph, glyph_look, bar, bar_look = glyph_of(view.entry)
-        mark, look = " ", ""
-        if number == 0 and row == view.head_row and spans:
-            mark, look = glyph, glyph_look
-        elif 0 < number < len(view.parts) - 1:
-            mark, look = bar, bar_look
-        is_cursor = self.cursor == view.entry.key and not (number == len(view.parts) - 1 and not spans)
-        is_cursor = is_cursor and not (number == 0 and row < view.head_row)
-        if not spans and mark == " " and not is_cursor:
-            return Strip.blank(self.columns_shown, self.rich_style)
-        plain = self.rich_style
-        edge = Segment("▐", self.style("cursor")) if is_cursor else Segment(" ", plain)
-        segments = [Segment(" " * (self.left - 1), plain), edge, Segment(mark, self.style(look)), Segment(" ", plain)]
-        if part.block is not None and part.block.fence is not None:
-            self._load(part.block.fence.language)
-        for span in spans:
-            if chosen is None or span.start < 0 or span.end <= chosen[0] or span.start >= chosen[1]:
-                segments.append(Segment(span.text, self.style(span.look)))
-            else:
-                segments += self._selected(span, chosen)
-        return Strip(segments).adjust_cell_length(self.columns_shown, plain)
+    def apply(self, changes: Iterable[Change]) -> None:
+        super().apply(changes)
+        if self.selection is not None and self.range_of() is None:
+            self.selection = None
 
-    def _selected(self, span: Span, chosen: tuple[int, int]) -> list[Segment]:
-        style = self.style(span.look)
-        lit = style + Style(bgcolor=self.style("selected").bgcolor)
-        if span.end - span.start != len(span.text):
-            return [Segment(span.text, lit)]
-        first, behind = max(0, chosen[0] - span.start), min(len(span.text), chosen[1] - span.start)
-        parts = (
-            (cut(span, 0, first), style),
-            (cut(span, first, behind), lit),
-            (cut(span, behind, len(span.text)), style),
-        )
-        return [Segment(piece.text, its) for piece, its in parts if piece.text]
-
-    def _load(self, language: str) -> None:
-        """Highlighting comes when its lexer is there."""
-        if markdown_code.is_loaded(language) or language in self._asked_languages or not self.is_running:
-            return
-        self._asked_languages.add(language)
-        self._highlight(language)
-
-    @work(group="highlight", exit_on_error=False)
-    async def _highlight(self, language: str) -> None:
-        if await asyncio.to_thread(markdown_code.load, language):
-            self.items.redraw()
-            self._settle()
+    def clear_selection(self) -> None:
+        """Nothing is selected."""
+        if self.selection is not None:
+            self.selection = None
             self.refresh()
 
-    def refresh_from(self, row: int) -> None:
-        """Draw the rows of the screen from this row of the whole on."""
-        first = max(0, row - int(self.scroll_y))
-        if first < self.rows_shown:
-            self.refresh(Region(0, first, self.columns_shown, self.rows_shown - first))
+    # ---- copying ---------------------------------------------------------------------------------------
 
-    def _on_enter(self, event: events.Enter) -> None:
-        """Nothing lights up under the mouse."""
+    @property
+    def selected_text(self) -> str:
+        """What is selected, as it was written."""
+        found = self.range_of()
+        if found is None:
+            return ""
+        first, start, last, end = found
+        parts = []
+        for at in range(first, last + 1):
+            text = self.items.item(at).text
+            parts.append(source_of(text, start if at == first else 0, end if at == last else len(text)))
+        return "\n\n".join([part for part in parts if part.strip()])
+
+    def copy_selection(self) -> str | None:
+        """Copy what is selected, as it was written, and select nothing; None when nothing was."""
+        text = self.selected_text
+        self.clear_selection()
+        return self._copy(text, "selection") if text else None
+
+    def copy_message(self) -> str | None:
+        """Copy the chosen message, else the last answer."""
+        key = self.cursor or self._last(lambda at: self.items.item(at).entry.kind in ("answer", "task"))
+        return self._copy(self.items.by_key(key).text, "message") if key else None
+
+    def copy_code(self) -> str | None:
+        """Copy the last code block of the chosen message, else of the last one that has code."""
+        keys = [self.cursor] if self.cursor else list(reversed(self.items.order))
+        for key in keys:
+            text = self.items.by_key(key).text
+            if ("```" in text or "~~~" in text) and (codes := code_blocks(text)):
+                return self._copy(codes[-1][1], "code")
+        return None
+
+    def _copy(self, text: str, what: str) -> str:
+        self.app.copy_to_clipboard(text)
+        self._copy_locally(text)
+        lines = text.count("\n") + 1
+        self.post_message(self.Copied(f"{what} copied" if lines == 1 else f"{what} copied, {lines} lines"))
+        return text
+
+    @work(group="clipboard", exclusive=True, exit_on_error=False)
+    async def _copy_locally(self, text: str) -> None:
+        await copy_locally(text)
+
+    # ---- messages -----------------------------------------------------------------------------------
+
+    def _last(self, is_it: object) -> str | None:
+        assert callable(is_it)
+        return next((self.items.order[at] for at in range(len(self.items) - 1, -1, -1) if is_it(at)), None)
+
+    def jump(self, direction: int) -> None:
+        """Choose the message before (-1) or after (1) the chosen one; the first time the lowest on the screen."""
+        count = len(self.items)
+        if not count:
+            return
+        if self.cursor is None:
+            if direction > 0:
+                return
+            bottom = int(self.scroll_y) + self.rows_shown - 1
+            at = self.items.heights.find(min(bottom, self.items.heights.total - 1))[0]
+        else:
+            at = self.items.place(self.cursor) + direction
+        while 0 <= at < count and self.items.item(at).entry.kind not in ("message", "answer", "task"):
+            at += direction
+        if at >= count:
+            self.leave()
+            return
+        if at < 0:
+            self.look_for_older()
+            return
+        self.cursor = self.items.order[at]
+        self.focus(scroll_visible=False)
+        self.show_entry(at)
+
+    def leave(self) -> None:
+        """No message is chosen, and the end is followed again."""
+        self.drop_cursor()
+        self.follow()
+        self.post_message(self.Typed(""))
+
+    def drop_cursor(self) -> bool:
+        """No message is chosen, nothing is selected; False when so it was."""
+        had = self.cursor is not None or self.selection is not None
+        self.cursor = self.selection = None
+        self.refresh()
+        return had
+
+    def toggle_fold(self) -> None:
+        """Fold the chosen message, or open it; else the last one that is folded."""
+        key = self.cursor or self._last(lambda at: self.items.is_folded(self.items.item(at)))
+        if key is not None:
+            self._toggle(key)
+
+    def _toggle(self, key: str) -> None:
+        item = self.items.by_key(key)
+        self.hold()
+        self.items.fold(key, not self.items.is_folded(item))
+        self.settle()
+        self.refresh()
+        if self.cursor == key:
+            self.show_entry(self.items.place(key))
+
+    # ---- keys ------------------------------------------------------------------------------------------
+
+    async def _on_key(self, event: events.Key) -> None:
+        action = self.keys.get(event.key, "")
+        match action:
+            case "choose_previous":
+                self.jump(-1)
+            case "choose_next":
+                self.jump(1)
+            case "open":
+                self.toggle_fold()
+            case "select_up":
+                self.extend_rows(-1)
+            case "select_down":
+                self.extend_rows(1)
+            case "select_word_left":
+                self.extend_word(-1)
+            case "select_word_right":
+                self.extend_word(1)
+            case _ if event.is_printable and event.character:
+                self.post_message(self.Typed(event.character))
+            case _:
+                await super()._on_key(event)
+                return
+        event.stop()
+        event.prevent_default()
+
+    def _on_paste(self, event: events.Paste) -> None:
+        self.post_message(self.Typed(event.text))
+        event.stop()
+
+    def _begin(self) -> Selection:
+        """The selection; a new one begins with the chosen message, else at the top of the screen."""
+        if self.selection is None:
+            if self.cursor is not None:
+                place = Place(self.cursor, 0, 0)
+            else:
+                found, _ = self._place(int(self.scroll_y), 0)
+                place = Place(found.key, found.start, found.start)
+            self.selection = Selection(place, place)
+        return self.selection
+
+    def extend_rows(self, direction: int) -> None:
+        """Select a row more (1) or less (-1)."""
+        if not len(self.items):
+            return
+        anchor, head = self._begin()
+        number = self.row_of(head.key, head.start)
+        for step in range(1, LOOK_FOR_TEXT):
+            row = number + direction * step
+            if not 0 <= row < self.items.heights.total:
+                end = len(self.items.by_key(head.key).text)
+                found = Place(head.key, end, end) if direction > 0 else Place(head.key, 0, 0)
+                break
+            found, _ = self._place(row, 0)
+            if (found.key, found.start) != (head.key, head.start):
+                break
+        else:
+            return
+        self.selection = Selection(anchor, Place(found.key, found.start, found.start))
+        self.show_row(self.row_of(found.key, found.start))
+
+    def extend_word(self, direction: int) -> None:
+        """Select a word more (1) or less (-1)."""
+        if not len(self.items):
+            return
+        anchor, head = self._begin()
+        text, at = self.items.by_key(head.key).text, self.items.place(head.key)
+        offset, key = word_edge(text, head.start, direction), head.key
+        if offset == head.start and 0 <= at + direction < len(self.items):
+            key = self.items.order[at + direction]
+            offset = 0 if direction > 0 else len(self.items.by_key(key).text)
+        self.selection = Selection(anchor, Place(key, offset, offset))
+        self.show_row(self.row_of(key, offset))
+
+    # ---- mouse ------------------------------------------------------------------------------------------
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        found = self.place_at(event.offset)
+        if event.button != 1 or found is None:
+            return
+        self._was_dragged = False
+        if event.shift and self.selection is not None:
+            self.selection = Selection(self.selection.anchor, found[0])
+            self._was_dragged = True
+            self.refresh()
+        self._pressed = self.selection.anchor if event.shift and self.selection is not None else found[0]
+        self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self._pressed is None or not event.button:
+            return
+        if event.offset.y < 0 or event.offset.y >= self.rows_shown:
+            self.scroll_relative(y=-1 if event.offset.y < 0 else 1, animate=False)
+        row = max(0, min(event.offset.y, self.rows_shown - 1))
+        found = self.place_at(Offset(event.offset.x, row))
+        if found is not None and (self._was_dragged or found[0] != self._pressed):
+            self._was_dragged = True
+            self.hold()
+            self.selection = Selection(self._pressed, found[0])
+            self.refresh()
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        self._pressed = None
+        self.release_mouse()
+
+    def on_click(self, event: events.Click) -> None:
+        if self._was_dragged:
+            self._was_dragged = False
+            return
+        found = self.place_at(event.offset)
+        if found is None:
+            return
+        place, span = found
+        if event.chain == 2:
+            start, end = word_at(self.items.by_key(place.key).text, place.start)
+            self._select(place.key, start, end)
+        elif event.chain >= 3:
+            self._select(place.key, *self._line(event.offset.y))
+        else:
+            self.clear_selection()
+            if span is not None:
+                self._press(place, span)
+
+    def _press(self, place: Place, span: Span) -> None:
+        """A click on something that does something."""
+        if span.link:
+            self.post_message(self.LinkClicked(span.link))
+        elif COPY in span.look.split():
+            codes = code_blocks(self.items.by_key(place.key).text)
+            code = next((code for start, code in reversed(codes) if start <= place.start), None)
+            if code is not None:
+                self._copy(code, "code")
+        elif OPENS in span.look.split():
+            self._toggle(place.key)
+
+    def _select(self, key: str, start: int, end: int) -> None:
+        self.selection = Selection(Place(key, start, start), Place(key, end, end)) if start < end else None
+        self.refresh()
+
+    def _line(self, y: int) -> tuple[int, int]:
+        """The text that a row of the screen shows."""
+        first, _ = self._place(int(self.scroll_y) + y, 0)
+        last, _ = self._place(int(self.scroll_y) + y, 10_000)
+        return first.start, last.end
+
+
+def _span_at(row: Row, column: int) -> Span | None:
+    at = 0
+    for span in row:
+        at += cells(span.text)
+        if column < at:
+            return span if column >= 0 else None
+    return None
+
+
+def _cell(row: Row, column: int) -> tuple[int, int]:
+    """What the cell at this column shows of the text: start and end. Beside the text: where the text before it ends."""
+    at, last = 0, -1
+    for span in row:
+        size = cells(span.text)
+        if span.start >= 0:
+            if column < at:
+                return (last, last) if last >= 0 else (span.start, span.start)
+            if column < at + size:
+                if span.end - span.start != len(span.text):
+                    return span.start, span.end
+                index = 0
+                while index < len(span.text) - 1 and at + cells(span.text[: index + 1]) <= column:
+                    index += 1
+                return span.start + index, span.start + index + 1
+            last = span.end
+        at += size
+    return last, last
+
+
+def code_blocks(text: str) -> list[tuple[int, str]]:
+    """The fenced codes of a text: where each begins, and the code."""
+    document = Document()
+    document.feed(text)
+    found: list[tuple[int, str]] = []
+    fence = None
+    for block in document.blocks + document.tail():
+        if block.kind != "code" or block.fence is None:
+            continue
+        if block.fence is fence:
+            found[-1] = (found[-1][0], f"{found[-1][1]}\n{block.content}")
+        else:
+            fence = block.fence
+            found.append((block.start, block.content))
+    return found
