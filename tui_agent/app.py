@@ -79,7 +79,9 @@ class ChatApp(App[int], inherit_bindings=False):
         self._hint_timer: asyncio.TimerHandle | None = None
         self.on_started: list[Callable[[], None]] = []  # called once the loop runs
         # What one press of Esc does: the first that says True (it did something) ends the list.
-        self.stoppers: list[Callable[[], bool]] = [self._close_popup, self._stop_voice, self._stop_answer]
+        self.stoppers: list[Callable[[], bool]] = [
+            self._close_popup, self._stop_voice, self._stop_answer, self._choose_none,
+        ]  # fmt: skip
 
     def get_default_screen(self) -> Screen[None]:
         return self.chat_screen
@@ -160,6 +162,10 @@ class ChatApp(App[int], inherit_bindings=False):
     def _follow_changed(self) -> None:
         self.soon()
 
+    @on(Transcript.Copied)
+    def _copied(self, message: Transcript.Copied) -> None:
+        self.say(message.what)
+
     @on(Transcript.NeedOlder)
     def _need_older(self) -> None:
         self.conversation.need_older()
@@ -233,6 +239,11 @@ class ChatApp(App[int], inherit_bindings=False):
 
     def _stop_voice(self) -> bool:
         return self._talking is not None and self._talking.escape()
+
+    def _choose_none(self) -> bool:
+        """No message is chosen any more, nothing is selected; one writes again."""
+        self.chat_screen.composer.focus()
+        return self.chat_screen.transcript.drop_cursor()
 
     def _stop_answer(self) -> bool:
         return self.conversation.stop()

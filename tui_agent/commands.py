@@ -13,7 +13,7 @@ words when it does something. `run(app, words)` gets the ChatApp and what follow
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui_agent.state.command import Command, Commands
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 def _nothing(_app: ChatApp, _words: str) -> None:
     """The widget that owns the key does it."""
 
+
+_CHOSEN: Final[dict[str, Any]] = {
+    "group": "Look", "when": "while a message is chosen", "owner": "transcript", "in_palette": False,
+}  # fmt: skip
 
 COMMANDS: Final = Commands(
     [
@@ -69,6 +73,33 @@ COMMANDS: Final = Commands(
             "follow", "Follow the end again", lambda app, _: app.chat_screen.follow(), "ctrl+end",
             group="Look", when="while scrolled up",
         ),
+        Command(
+            "jump_previous", "Choose the message before", lambda app, _: app.chat_screen.transcript.jump(-1), "ctrl+up",
+            group="Look",
+        ),
+        Command(
+            "jump_next", "Choose the message after", lambda app, _: app.chat_screen.transcript.jump(1), "ctrl+down",
+            group="Look", when="while a message is chosen",
+        ),
+        Command(
+            "copy_message", "Copy the chosen message, else the last answer",
+            lambda app, _: app.chat_screen.transcript.copy_message(), "f7", slash="/copy", group="Look",
+        ),
+        Command(
+            "copy_code", "Copy the last code of the chosen message, else the last one",
+            lambda app, _: app.chat_screen.transcript.copy_code(), "f8", group="Look",
+        ),
+        Command(
+            "fold", "Fold the chosen message or open it, else the last folded one",
+            lambda app, _: app.chat_screen.transcript.toggle_fold(), "f9", group="Look",
+        ),
+        Command("choose_previous", "Choose the message before", _nothing, "up", **_CHOSEN),
+        Command("choose_next", "Choose the message after", _nothing, "down", **_CHOSEN),
+        Command("open", "Open the chosen message or fold it", _nothing, "enter", **_CHOSEN),
+        Command("select_up", "Select a row less", _nothing, "shift+up", **_CHOSEN),
+        Command("select_down", "Select a row more", _nothing, "shift+down", **_CHOSEN),
+        Command("select_word_left", "Select a word less", _nothing, "shift+left", **_CHOSEN),
+        Command("select_word_right", "Select a word more", _nothing, "shift+right", **_CHOSEN),
         Command("panel", "Side panel on or off", lambda app, _: app.toggle_panel(), "f3", group="Look"),
         Command("theme", "Choose a theme", lambda app, _: app.choosing.theme(), group="Look"),
         # ---- rooms ------------------------------------------------------------------------------------

@@ -21,10 +21,10 @@ class Leaving:
     def copy_or_clear(self) -> None:
         app = self._app
         composer = app.chat_screen.composer
-        selected = composer.selected_text or app.chat_screen.get_selected_text()
-        if selected:
-            app.copy_to_clipboard(selected)
-            app.chat_screen.clear_selection()
+        if app.chat_screen.transcript.copy_selection() is not None:
+            return
+        if composer.selected_text:
+            app.copy_to_clipboard(composer.selected_text)
             app.say("copied")
         elif composer.text:
             composer.clear()

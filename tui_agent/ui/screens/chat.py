@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -18,6 +19,7 @@ from tui_agent.ui.frame import WIDE, Frame
 from tui_agent.ui.messages import CommandGiven
 from tui_agent.ui.panel import Panel
 from tui_agent.ui.status import StatusLine
+from tui_agent.ui.transcript.pane import Anchor
 from tui_agent.ui.transcript.widget import Transcript
 
 
@@ -26,6 +28,8 @@ class ChatScreen(Screen[None]):
 
     def __init__(self, commands: Commands) -> None:
         super().__init__(id="chat")
+        own = [command for command in commands if command.owner == "transcript"]
+        self._transcript_keys = {key: command.name for command in own for key in command.keys}
         for command in commands:
             if command.owner == "screen":
                 for key in command.keys:
@@ -37,7 +41,7 @@ class ChatScreen(Screen[None]):
         yield Bar(id="banner")
         with Horizontal(id="main"):
             with Vertical(id="left"):
-                yield Transcript(id="log")
+                yield Transcript(id="log", keys=self._transcript_keys)
                 yield ComposerBox(id="box")
             yield Panel(id="panel")
         yield StatusLine(id="status")
@@ -83,14 +87,18 @@ class ChatScreen(Screen[None]):
     def show_room(self, frame: Frame, position: object | None) -> None:
         """Another room: all of it anew, where it stood when it was left."""
         self.draw(frame, [Reset(tuple(frame.conversation.entries))])
-        if position is None:
-            self.transcript.follow()
-        else:
-            self.transcript.scroll_to(y=position, animate=False, force=True)  # type: ignore[arg-type]
+        self.transcript.restore(position if isinstance(position, Anchor) else None)
 
     def position(self) -> object | None:
         """Where the transcript stands, for `show_room`; None while it follows the end."""
-        return None if self.transcript.is_following else self.transcript.scroll_y
+        return self.transcript.position()
+
+    @on(Transcript.Typed)
+    def _typed(self, message: Transcript.Typed) -> None:
+        """Writing goes on where one writes."""
+        self.composer.focus()
+        if message.text:
+            self.composer.insert(message.text)
 
     def page(self, direction: int) -> None:
         """A page up (-1) or down (1)."""
