@@ -270,6 +270,8 @@ def test_a_replay_of_what_was_missed_gives_the_screen_of_a_fresh_snapshot(action
     fresh.apply(server.welcome("ada", False))
     fresh.apply(server.snapshot())
     assert chat.entries == fresh.entries
+
+
 def test_a_token_costs_its_own_length_and_the_whole_text_is_there_when_looked_at() -> None:
     chat = Chat("ada")
     chat.apply(wire.Status("r1", "streaming", [1], ["ada"]))
