@@ -15,7 +15,9 @@ from tests.faults.proxy import Frames
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
-def frame(payload: bytes, *, opcode: int = 1, fin: bool = True, rsv: int = 0, masked: bool = True, size: int = -1) -> bytes:
+def frame(
+    payload: bytes, *, opcode: int = 1, fin: bool = True, rsv: int = 0, masked: bool = True, size: int = -1
+) -> bytes:
     """One frame; `size` lies about the length."""
     size = len(payload) if size < 0 else size
     head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])

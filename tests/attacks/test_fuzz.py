@@ -13,7 +13,9 @@ from server import protocol as wire
 from tests.attacks.fuzz import fuzzed_frames
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters())
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4))
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4)
+)
 TYPES = st.sampled_from(sorted({*wire.COMMAND_TYPES, *wire.EVENT_TYPES, "hello"})) | st.text(max_size=5)
 FIELDS = st.sampled_from(["cid", "content", "run", "task", "before", "limit", "user", "offset", "id", "ref", "resume"])
 FRAMES = st.builds(
