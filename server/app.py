@@ -38,6 +38,9 @@ from server.store.sqlite import open_sqlite
 from server.tasks.dbos_runner import DbosRunner
 
 log = logging.getLogger("server.app")
+# At DEBUG websockets prints the Authorization header; whatever the root logger says, this one does not.
+_wire_log = logging.getLogger("server.websockets")
+_wire_log.setLevel(logging.WARNING)
 
 IDLE_LOOK_S = 1.0
 
@@ -252,7 +255,7 @@ async def _listen(
             max_size=wire.CLIENT_FRAME_BYTES,
             max_queue=4,
             create_connection=Peer,
-            logger=logging.getLogger("server.websockets"),
+            logger=_wire_log,
             backlog=512,
         )
         try:

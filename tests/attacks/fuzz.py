@@ -1,4 +1,4 @@
-"""Fuzzed frames: JSON bent in every way, and frames that break RFC 6455, against a server process that must not care."""
+"""Fuzzed frames: JSON bent in every way, and frames that break RFC 6455, against a server that must not care."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ ODD: list[Any] = [
 ]  # fmt: skip
 ODD_TEXT = [
     b"", b" ", b"{", b"}", b"[]", b"null", b"0", b'"x"', b"{}{}", b'{"type":}', b'{"type":"message"', b"\xef\xbb\xbf{}",
-    b"[" * 5000, b'{"a":' * 2000, b'{"type":"message","cid":"c","content":"\\ud800"}', b"1e999", b"-", b"NaN", b"{'a':1}",
-    b'{"type":"message","type":"clear","cid":"c"}', b'{"cid":"c","cid":"d","type":"message","content":1}',
+    b"[" * 5000, b'{"a":' * 2000, b'{"type":"message","cid":"c","content":"\\ud800"}', b"1e999", b"-", b"NaN",
+    b"{'a':1}", b'{"type":"message","type":"clear","cid":"c"}', b'{"cid":"c","cid":"d","type":"message","content":1}',
 ]  # fmt: skip
 
 

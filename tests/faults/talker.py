@@ -1,6 +1,6 @@
 """A client process that talks until it is killed: a line `sent CID` once the link has promised to keep a message.
 
-`python talker.py SOCKET STATE_FOLDER MESSAGES`. It ends by itself, with `settled`, when all of its outbox is acknowledged.
+`python talker.py SOCKET STATE_FOLDER MESSAGES`. It ends with `settled` when its outbox is empty.
 """
 
 from __future__ import annotations
