@@ -21,9 +21,12 @@ from websockets.asyncio.server import Server, serve
 from server import protocol as wire
 from server.agents.base import Agent
 from server.agents.choose import NoAgent, choose
-from server.agents.claude import ClaudeAgent, ClaudeConfig
+from server.agents.claude import ClaudeAgent
+from server.agents.claude_worker import ClaudeWorker
+from server.agents.claude_worker import Limits as TaskLimits
 from server.agents.demo import DemoAgent
 from server.agents.demo_worker import DemoWorker
+from server.agents.model import ClaudeConfig
 from server.agents.work import Worker
 from server.auth import Tokens, is_loopback
 from server.config import ConfigTrouble, ServerSettings
@@ -122,12 +125,16 @@ def make_agent(settings: ServerSettings, environ: Mapping[str, str]) -> Agent:
             silence_timeout_s=settings.silence_timeout_s,
             context_window=settings.context_window,
             prices=settings.prices,
+            can_start_tasks=True,
         )
     )
 
 
 def make_worker(settings: ServerSettings, agent: Agent) -> Worker:
     """Who does the long work: the same model as the agent's, or the demo."""
+    if isinstance(agent, ClaudeAgent):
+        limits = TaskLimits(settings.task_tokens, settings.task_calls, settings.task_minutes)
+        return ClaudeWorker(agent.provider, limits)
     return DemoWorker()
 
 

@@ -42,7 +42,7 @@ class ServerSettings(Struct, forbid_unknown_fields=True, kw_only=True):
     tasks_at_once: int = 4
     tasks_per_person: int = 2
     task_tokens: int = 400_000  # all that a task's requests may use
-    task_steps: int = 12  # of its plan
+    task_calls: int = 60  # requests and tool calls of one task
     task_minutes: float = 30.0
     connections_per_user: int = 64
     connections: int = 1000

@@ -7,11 +7,12 @@ import re
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from server.agents.base import Cost, Finished, Note, Question, Text
-from server.agents.demo_words import demo_answer
+from server.agents.base import Cost, Finished, Item, Question, StartTask, Text
+from server.agents.demo_words import demo_answer, task_answer
 from server.protocol import Usage
 
 CONTEXT_WINDOW: Final = 100_000  # a made-up size, so that the share of the context moves as with a model
+_TASK = re.compile(r"\s*(?:please\s+)?(?:(?:start|run)\s+(?:a\s+)?)?task\s*:\s*(\S.*)", re.IGNORECASE | re.DOTALL)
 _PIECE = re.compile(r"\s*\S{1,12}|\s+")
 
 
@@ -32,9 +33,15 @@ class DemoAgent:
     async def prepare(self) -> None:
         """Nothing to get ready."""
 
-    async def answer(self, question: Question) -> AsyncGenerator[Text | Note | Finished, None]:
-        """Stream one answer; it never fails."""
-        pieces = pieces_of(demo_answer(question))
+    async def answer(self, question: Question) -> AsyncGenerator[Item | Finished, None]:
+        """Stream one answer; it never fails. `task: …` makes it start that as a task, as a model does with its tool."""
+        wanted = _TASK.match(question.asked[-1].content)
+        if wanted is not None:
+            start = StartTask("", wanted[1], asyncio.get_running_loop().create_future())
+            yield start
+            pieces = pieces_of(task_answer(await start.done))
+        else:
+            pieces = pieces_of(demo_answer(question))
         now_s = asyncio.get_running_loop().time
         due_s = now_s()
         for piece in pieces:

@@ -27,6 +27,7 @@ I am the **demo agent**: a small script, not a model. I work without a network a
 
 - `markdown`, `table`, `code`, `list` or `long` to see how answers look
 - `who is here` to see whom I have heard in this room
+- `task: count our words` or `/task …` to see work in the background
 - **Esc** while I write, to stop me
 - a second terminal with another `--user`, to see us both in one room
 
@@ -147,6 +148,11 @@ def _reply(question: Question, said: Said) -> str | None:
         if re.search(pattern, said.content[:2000], re.IGNORECASE):
             return way(question)
     return None
+
+
+def task_answer(told: str) -> str:
+    """What the demo says after it has tried to start a task; `told` is the server's sentence."""
+    return f"{told} I am the demo agent: the task will only read and count this room's own messages, and say so."
 
 
 def demo_answer(question: Question) -> str:

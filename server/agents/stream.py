@@ -194,6 +194,8 @@ def _use_note(block: dict[str, Any]) -> Note | None:
     if block.get("name") == "web_fetch":
         url = clean_line(str(given.get("url", "")))
         return Note(f"reading a web page: {url}" if url else "reading a web page")
+    if block["type"] == "tool_use":
+        return Note("starting a task") if block.get("name") == "start_task" else None
     return Note("using a tool of the provider")
 
 

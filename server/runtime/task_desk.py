@@ -215,7 +215,7 @@ class TaskDesk:
         if job.held is not NOTHING:
             self._budget.settle(job.held_day, -job.held.tokens, -job.held.microdollars)
             job.held = NOTHING
-        if most is NOTHING or not self._budget.is_limited:
+        if most == NOTHING or not self._budget.is_limited:
             return True
         day = day_of(self._wall_s())
         if not self._budget.reserve(day, most.tokens, most.microdollars):

@@ -190,6 +190,24 @@ def search(query: str = "weather in Oslo", pages: int = 2, index: int = 0, use_i
     ]
 
 
+def tool(name: str, given: dict[str, Any], *, say: str = "", use_id: str = "toolu_1", **usage: int) -> Reply:
+    """A turn that ends with the use of a client's tool."""
+    asked = json.dumps(given)
+    half = len(asked) // 2
+    at = 1 if say else 0
+    parts = [
+        event("content_block_delta", index=at, delta={"type": "input_json_delta", "partial_json": part})
+        for part in (asked[:half], asked[half:])
+    ]
+    use = block_start(at, {"type": "tool_use", "id": use_id, "name": name, "input": {}})
+    return stream(start(**usage), text_block([say]) if say else [], use, parts, block_stop(at), end("tool_use"))
+
+
+def plan(*steps: str, use_id: str = "toolu_plan") -> Reply:
+    """The plan of a task."""
+    return tool("plan", {"steps": list(steps)}, use_id=use_id)
+
+
 NAMED: dict[str, Callable[[], Reply]] = {
     "overloaded": lambda: status(529, "overloaded_error"),
     "rate_limited": lambda: status(429, "rate_limit_error", retry_after="1"),

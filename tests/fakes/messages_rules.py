@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_USES = {"tool_use", "server_tool_use"}
+_TOOL_CHOICES = {"auto", "any", "tool", "none"}
 
 
 def violations_of(headers: dict[str, str], body: Any) -> list[str]:
@@ -44,6 +44,7 @@ def _blocks_of(body: dict[str, Any]) -> list[str]:
             continue
         blocks += content
         broken += _tools_of(message["role"], content)
+    broken += _client_tools_of(body)
     if roles[-1] == "assistant":
         last = messages[-1]["content"][-1]
         if last.get("type") == "text" and last.get("text", "") != last.get("text", "").rstrip():
@@ -60,13 +61,42 @@ def _blocks_of(body: dict[str, Any]) -> list[str]:
 
 
 def _tools_of(role: str, content: list[dict[str, Any]]) -> list[str]:
-    """A use without its result, or a result without its use. The last use of a paused turn may be open."""
+    """A provider's use without its result, or the other way. The last use of a paused turn may be open."""
     broken: list[str] = []
-    uses = [block["id"] for block in content if block.get("type") in _USES]
-    results = [block["tool_use_id"] for block in content if str(block.get("type", "")).endswith("tool_result")]
+    uses = [block["id"] for block in content if block.get("type") == "server_tool_use"]
+    results = [
+        block["tool_use_id"]
+        for block in content
+        if str(block.get("type", "")).endswith("_tool_result") and block["type"] != "tool_result"
+    ]
     broken += [f"a tool_result without its use: {result}" for result in results if result not in uses]
     open_uses = [use for use in uses if use not in results]
     is_paused = role == "assistant" and content[-1].get("type") == "server_tool_use"
     if open_uses and not (is_paused and open_uses == [content[-1]["id"]]):
         broken.append(f"a tool use without its result: {open_uses}")
+    return broken
+
+
+def _client_tools_of(body: dict[str, Any]) -> list[str]:
+    """Each use of a tool of the client's has exactly one result, at the beginning of the user's next turn."""
+    broken: list[str] = []
+    names = {tool.get("name") for tool in body.get("tools", [])}
+    choice = body.get("tool_choice")
+    if choice is not None and (not names or choice.get("type") not in _TOOL_CHOICES):
+        broken.append(f"a tool_choice that is none, or without tools: {choice}")
+    if choice is not None and choice.get("type") == "tool" and choice.get("name") not in names:
+        broken.append(f"a tool_choice for a tool that is not there: {choice}")
+    uses: list[str] = []
+    for message in body["messages"]:
+        content = message.get("content") or []
+        results = [block.get("tool_use_id") for block in content if block.get("type") == "tool_result"]
+        if results != uses:
+            broken.append(f"results {results} for the uses {uses}")
+        if any(block.get("type") != "tool_result" for block in content[: len(results)]):
+            broken.append("a tool_result behind other content")
+        uses = [block["id"] for block in content if block.get("type") == "tool_use"]
+        if uses and (message.get("role") != "assistant" or not names):
+            broken.append("a tool_use that is the user's, or without tools")
+    if uses:
+        broken.append(f"uses without results: {uses}")
     return broken

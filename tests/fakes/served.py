@@ -13,6 +13,7 @@ from typing import Any
 
 from server import app
 from server.agents.base import Agent
+from server.agents.work import Worker
 from server.config import ServerSettings
 from tests.fakes.agents import InstantAgent
 
@@ -27,7 +28,7 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    folder: Path, agent: Agent | None = None, *, tcp: bool = False, **settings: Any
+    folder: Path, agent: Agent | None = None, *, tcp: bool = False, worker: Worker | None = None, **settings: Any
 ) -> AsyncIterator[Served]:
     """Serve until the block ends, then stop as on SIGTERM."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -39,6 +40,7 @@ async def served(
             socket_path,
             on_ready=ready.set_result,
             agent=agent or InstantAgent(),
+            worker=worker,
         )
     )
     await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
