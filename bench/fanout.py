@@ -54,6 +54,8 @@ async def probe_done(probe: Receiver, seen: int) -> None:
             for _, payload in probe.frames[seen:]:
                 if payload.startswith(b'{"type":"done"'):
                     return
+            if probe.lost.done():
+                raise ConnectionError("closed")
             seen = len(probe.frames)
             probe.news.clear()
             await probe.news.wait()
@@ -88,6 +90,7 @@ async def many_rooms() -> list[Row]:
                 probe.send(message())
             await asyncio.gather(*(probe_done(probe, 0) for probe in probes))
             ours_us.append(cost_us(server.cpu_s - cpu_s))
+            assert not any(receiver.lost.done() for receiver in probes + others)
             p99_ms.append(percentile([d for probe in probes for d in probe.delays_ms()], 0.99))
             close(probes + others)
         bare_us.append(await baseline(BARE, lambda server: join(server)))

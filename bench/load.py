@@ -55,6 +55,11 @@ class Receiver(asyncio.Protocol):
         if self.probe:
             self._buffer += data
             self._parse(time.monotonic())
+        elif data[:1] == b"\x89":  # a ping that comes by itself, as nearly all do
+            self._pong(data[2 : 2 + data[1]])
+
+    def _pong(self, payload: bytes) -> None:
+        self.transport.write(bytes([0x8A, 0x80 | len(payload)]) + b"\0\0\0\0" + payload)
 
     def _parse(self, now_s: float) -> None:
         buffer = self._buffer
@@ -73,6 +78,8 @@ class Receiver(asyncio.Protocol):
             if buffer[0] & 0x0F == 1:
                 self.frames.append((now_s, bytes(buffer[start : start + size])))
                 self.news.set()
+            elif buffer[0] & 0x0F == 9:
+                self._pong(bytes(buffer[start : start + size]))
             del buffer[: start + size]
 
     def connection_lost(self, exc) -> None:

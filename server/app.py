@@ -233,7 +233,7 @@ async def _listen(
         door = Door(tokens=None, status_tokens=None, is_unix=True)
         address = f"unix:{socket_path}"
     else:
-        sock = _bind_tcp(host, settings.port or 0)
+        sock = bind_tcp(host, settings.port or 0)
         tokens = Tokens(data_dir.path)
         door = Door(
             tokens=None if settings.insecure_no_auth else tokens,
@@ -294,11 +294,19 @@ def _tls(settings: ServerSettings) -> ssl.SSLContext | None:
     return context
 
 
-def _bind_tcp(host: str, port: int) -> socket.socket:
+def bind_tcp(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ConfigTrouble."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sets TCP_NODELAY only where it sees this protocol number, which socket.create_server leaves out: tokens
+    # would wait up to 40 ms for an ACK.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=512)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(512)
+        return sock
     except (OSError, OverflowError):
+        sock.close()
         raise ConfigTrouble(f"Port {port} on {host} cannot be used; is it taken? Choose another with --port.") from None
 
 

@@ -17,7 +17,10 @@ async def first_token_ms(client) -> float:
     began_s = time.perf_counter()
     taken_ms = 0.0
     async with await client.messages.create(
-        model="m", max_tokens=1000, stream=True, messages=[{"role": "user", "content": "hi"}]
+        model="m",
+        max_tokens=1000,
+        stream=True,
+        messages=[{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
     ) as stream:
         async for event in stream:
             if not taken_ms and event.type == "content_block_delta":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import subprocess
 import time
@@ -14,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 
-from server.app import check
+from server.app import bind_tcp, check
 from server.auth import Tokens, is_host_allowed, room_of
 from server.config import ConfigTrouble, ServerSettings
 from tests.fakes.served import served
@@ -278,3 +279,15 @@ async def test_wss(tmp_path: Path) -> None:
 def test_no_auth_is_for_loopback_only() -> None:
     with pytest.raises(ConfigTrouble, match="loopback"):
         check(ServerSettings(insecure_no_auth=True, host="0.0.0.0", port=1), None)
+
+
+async def test_tokens_do_not_wait_for_the_acks_of_tcp() -> None:
+    peers: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    with bind_tcp("127.0.0.1", 0) as listening:
+        async with await asyncio.start_server(lambda _, writer: peers.put_nowait(writer), sock=listening) as server:
+            _, ours = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer = await peers.get()
+            assert writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            for each in (ours, writer):
+                each.close()
+                await each.wait_closed()
