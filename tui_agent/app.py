@@ -21,7 +21,7 @@ from tui_agent.composing import Composing
 from tui_agent.config import Settings, shown
 from tui_agent.conversation import Conversation
 from tui_agent.crash import note_crash
-from tui_agent.joining import make_link
+from tui_agent.joining import CannotJoin, make_link
 from tui_agent.leaving import Leaving
 from tui_agent.link.base import Link, OutboxFull
 from tui_agent.moving import Moving
@@ -53,7 +53,7 @@ class ChatApp(App[int], inherit_bindings=False):
     def __init__(
         self, settings: Settings, connect: Callable[[Settings, str], Link] = make_link, *, is_dark: bool | None = None
     ) -> None:
-        """`is_dark`: the terminal's background, where it told. Raises CannotJoin."""
+        """`is_dark`: the terminal's background, where it told."""
         super().__init__(driver_class=TerminalDriver)
         self.settings = settings
         self.commands, key_problems = key_table(settings)
@@ -94,10 +94,9 @@ class ChatApp(App[int], inherit_bindings=False):
     def on_mount(self) -> None:
         if self.problems:
             self.say("; ".join(self.problems), for_s=None)
-        self.rooms.run_current()
         for begin in self.on_started:
             begin()
-        self.call_after_refresh(self.composing.begin)
+        self.call_after_refresh(self._begin)
         self.set_interval(1.0, self._count_down)
         if self.settings.with_voice:
             self.call_after_refresh(self.talking.hands_free)
@@ -114,6 +113,11 @@ class ChatApp(App[int], inherit_bindings=False):
             self._talking = Talking(self)
         return self._talking
 
+    def _begin(self) -> None:
+        """The first frame is painted: now what takes longer to import."""
+        self.composing.begin()
+        self.rooms.run_current()
+
     # ---- rooms -----------------------------------------------------------------------------------------
 
     def _run(self, conversation: Conversation) -> None:
@@ -122,6 +126,8 @@ class ChatApp(App[int], inherit_bindings=False):
     async def _keep_running(self, conversation: Conversation) -> None:
         try:
             await conversation.run()
+        except CannotJoin as trouble:
+            self.say(str(trouble), for_s=None)
         except Exception as exc:  # the top of this asyncio task
             note_crash(exc)
             self.say("This room stopped because of a mistake inside tui-agent; F5 joins it again.", for_s=None)

@@ -36,10 +36,13 @@ DEMO_HELP = (
 class Conversation:
     """One room. `on_news` is called after each thing that the screen should show (often; it must be cheap)."""
 
-    def __init__(self, room: str, user: str, link: Link, on_news: Callable[[Conversation], None]) -> None:
+    def __init__(
+        self, room: str, user: str, connect: Callable[[str], Link], on_news: Callable[[Conversation], None]
+    ) -> None:
         self.room = room
         self.chat = Chat(user)
-        self.link = link
+        self._connect = connect
+        self._link: Link | None = None
         self.status = LinkStatus("connecting")
         self.retry_at_s = 0.0  # monotonic; when the next attempt begins
         self.is_running = False
@@ -50,6 +53,13 @@ class Conversation:
         self._is_shown = True
         self._is_greeted = False
         self._asked_before = 0
+
+    @property
+    def link(self) -> Link:
+        """Made when it is first asked for. Raises CannotJoin (the settings were checked at the start)."""
+        if self._link is None:
+            self._link = self._connect(self.room)
+        return self._link
 
     @property
     def is_live(self) -> bool:
@@ -85,7 +95,8 @@ class Conversation:
 
     async def close(self) -> None:
         """Leave politely."""
-        await self.link.close()
+        if self._link is not None:
+            await self._link.close()
 
     def _take(self, event: LinkEvent) -> None:
         match event:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server.protocol import is_room_name
-from tui_agent.joining import CannotJoin
 
 if TYPE_CHECKING:
     from tui_agent.app import ChatApp
@@ -23,12 +22,8 @@ class Moving:
         old = app.conversation
         if room == old.room:
             return
-        try:
-            new = app.rooms.show(room)
-        except CannotJoin as trouble:
-            app.say(str(trouble))
-            return
         old.scroll_position = app.chat_screen.position()
+        new = app.rooms.show(room)
         app.frame.conversation = new
         app.say("")
         app.rooms.run_current()
@@ -60,11 +55,7 @@ class Moving:
         if app.conversation.is_running:
             app.conversation.link.reconnect_now()
             return
-        try:
-            app.frame.conversation = app.rooms.renew_current()
-        except CannotJoin as trouble:
-            app.say(str(trouble))
-            return
+        app.frame.conversation = app.rooms.renew_current()
         app.rooms.run_current()
         app.chat_screen.show_room(app.frame, None)
         app.soon()

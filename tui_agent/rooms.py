@@ -16,7 +16,7 @@ MOST_OPEN = 8
 
 
 class OpenRooms:
-    """`connect(room)` makes a link (raises CannotJoin); `start` runs a conversation until it is closed."""
+    """`connect(room)` makes a link when one is first needed; `start` runs a conversation until it is closed."""
 
     def __init__(
         self,
@@ -49,10 +49,10 @@ class OpenRooms:
         return list(self._open.values())
 
     def show(self, room: str) -> Conversation:
-        """Make `room` the current one, joining it when it is not open. Raises CannotJoin."""
+        """Make `room` the current one, joining it when it is not open."""
         conversation = self._open.get(room)
         if conversation is None:
-            conversation = Conversation(room, self._user, self._connect(room), self._on_news)
+            conversation = Conversation(room, self._user, self._connect, self._on_news)
             for tell in self.on_open:
                 tell(conversation)
         if self._open:
@@ -70,11 +70,10 @@ class OpenRooms:
             self._start(self.current)
 
     def renew_current(self) -> Conversation:
-        """A new link and a new fold for the current room: what F5 does when it broke. Raises CannotJoin."""
+        """A new link and a new fold for the current room: what F5 does when it broke."""
         room = self.current.room
-        link = self._connect(room)
         self._close(room)
-        conversation = self._open[room] = Conversation(room, self._user, link, self._on_news)
+        conversation = self._open[room] = Conversation(room, self._user, self._connect, self._on_news)
         for tell in self.on_open:
             tell(conversation)
         return conversation

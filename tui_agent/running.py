@@ -10,7 +10,7 @@ import signal
 from tui_agent.app import ChatApp
 from tui_agent.config import Settings
 from tui_agent.crash import PlacesHandler, note_crash
-from tui_agent.joining import CannotJoin
+from tui_agent.joining import CannotJoin, check_settings
 from tui_agent.ui.terminal.ask import Question, is_dark_by_environment
 
 
@@ -21,10 +21,11 @@ def run_app(settings: Settings, question: Question | None = None) -> int:
     if is_dark is None:
         is_dark = is_dark_by_environment(os.environ)
     try:
-        app = ChatApp(settings, is_dark=is_dark)
+        check_settings(settings)
     except CannotJoin as trouble:
         os.write(2, f"{trouble}\n".encode())
         return 3
+    app = ChatApp(settings, is_dark=is_dark)
 
     def hear_signals() -> None:
         loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ into the app). Character by character, so it is safe on pieces of a stream:
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 from tui_agent.state.marks import MARKS
@@ -41,13 +42,19 @@ _BAD: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200e\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-_BMP_MARKS: Final = re.sub(r"[^\0-\uffff](-[^\0-\uffff])?", "", MARKS)
-# A class within the BMP is a bitmap for `re` (30 ns a character), one beyond it a list of ranges (600 ns).
-_RUN: Final = {
-    False: re.compile(f"([{_BMP_MARKS}]{{{MOST_MARKS}}})[{_BMP_MARKS}]+"),
-    True: re.compile(f"([{MARKS}]{{{MOST_MARKS}}})[{MARKS}]+"),
-}
-_LEADING: Final = re.compile(f"[{MARKS}]*")
+# A class within the BMP is a bitmap for `re` (30 ns a character), one beyond it a list of ranges (600 ns). Compiled when
+# the first such text comes: that takes 10 ms, which no start has to pay.
+
+
+@cache
+def _run(is_beyond_bmp: bool) -> re.Pattern[str]:
+    marks = MARKS if is_beyond_bmp else re.sub(r"[^\0-\uffff](-[^\0-\uffff])?", "", MARKS)
+    return re.compile(f"([{marks}]{{{MOST_MARKS}}})[{marks}]+")
+
+
+@cache
+def _leading() -> re.Pattern[str]:
+    return re.compile(f"[{MARKS}]*")
 
 
 def _replacement(bad: re.Match[str]) -> str:
@@ -100,7 +107,7 @@ class Cleaner:
         if not text or text.isascii():
             self._marks = 0 if text else self._marks
             return text
-        leading = _LEADING.match(text)
+        leading = _leading().match(text)
         assert leading is not None
         length = leading.end()
         if length:
@@ -110,8 +117,8 @@ class Cleaner:
                 self._marks += kept
                 return text
             length = kept
-        rest = _RUN[max(text) > "\uffff"].sub(r"\1", text[length:])
+        rest = _run(max(text) > "\uffff").sub(r"\1", text[length:])
         self._marks = 0
-        while self._marks < min(MOST_MARKS, len(rest)) and _LEADING.fullmatch(rest, len(rest) - self._marks - 1):
+        while self._marks < min(MOST_MARKS, len(rest)) and _leading().fullmatch(rest, len(rest) - self._marks - 1):
             self._marks += 1
         return text[:length] + rest
