@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
 from tui_agent.state.chat import Change, Reset
@@ -16,6 +15,7 @@ from tui_agent.ui.bars import Bar, banner_content, is_banner_due, top_content
 from tui_agent.ui.composer import Composer
 from tui_agent.ui.composer_box import ComposerBox
 from tui_agent.ui.frame import WIDE, Frame
+from tui_agent.ui.layout import FrameLayout
 from tui_agent.ui.messages import CommandGiven
 from tui_agent.ui.panel import Panel
 from tui_agent.ui.status import StatusLine
@@ -30,6 +30,7 @@ class ChatScreen(Screen[None]):
         super().__init__(id="chat")
         own = [command for command in commands if command.owner == "transcript"]
         self._transcript_keys = {key: command.name for command in own for key in command.keys}
+        self.styles.inline.set_rule("layout", FrameLayout())
         for command in commands:
             if command.owner == "screen":
                 for key in command.keys:
@@ -39,11 +40,9 @@ class ChatScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Bar(id="top")
         yield Bar(id="banner")
-        with Horizontal(id="main"):
-            with Vertical(id="left"):
-                yield Transcript(id="log", keys=self._transcript_keys)
-                yield ComposerBox(id="box")
-            yield Panel(id="panel")
+        yield Transcript(id="log", keys=self._transcript_keys)
+        yield ComposerBox(id="box")
+        yield Panel(id="panel")
         yield StatusLine(id="status")
 
     def on_mount(self) -> None:
