@@ -42,8 +42,8 @@ _BAD: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200e\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-# A class within the BMP is a bitmap for `re` (30 ns a character), one beyond it a list of ranges (600 ns). Compiled when
-# the first such text comes: that takes 10 ms, which no start has to pay.
+# A class within the BMP is a bitmap for `re` (30 ns a character), one beyond it a list of ranges (600 ns).
+# Compiled when the first such text comes: that takes 10 ms, which no start has to pay.
 
 
 @cache

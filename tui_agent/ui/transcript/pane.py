@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import ClassVar, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -22,7 +22,7 @@ from tui_agent.state import markdown_code
 from tui_agent.state.chat import Change, Reset
 from tui_agent.state.wrap import Row, Span, cut
 from tui_agent.ui.transcript.items import Items
-from tui_agent.ui.transcript.looks import CLASSES, CSS, glyph_of, style_of
+from tui_agent.ui.transcript.looks import glyph_of, style_of
 from tui_agent.ui.transcript.view import Part, View
 
 MOST_WIDE: Final = 100
@@ -44,11 +44,9 @@ class Pane(ScrollView, can_focus=False):
 
     ALLOW_SELECT = False  # it has its own, over what is not on the screen too
     FOCUS_ON_CLICK = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(CLASSES)
-    DEFAULT_CSS = f"""
-    Transcript {{ height: 1fr; overflow-x: hidden; overflow-y: auto; }}
-    Transcript {{ scrollbar-size-vertical: 1; scrollbar-gutter: stable; }}
-    {CSS}
+    DEFAULT_CSS = """
+    Transcript { height: 1fr; overflow-x: hidden; overflow-y: auto; }
+    Transcript { scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     """
 
     class NeedOlder(Message):
@@ -250,7 +248,9 @@ class Pane(ScrollView, can_focus=False):
         """The style of a look."""
         style = self._styles.get(look)
         if style is None:
-            style = self._styles[look] = style_of(look, self.rich_style, self.get_component_rich_style)
+            style = self._styles[look] = style_of(
+                look, self.rich_style, self.background_colors[1], self.app.theme_variables
+            )
         return style
 
     def render_line(self, y: int) -> Strip:
