@@ -78,6 +78,10 @@ def _main(argv: list[str]) -> int:
     if not settings.plain and not (sys.stdin.isatty() and sys.stdout.isatty()):
         say('There is no terminal here. Ask one question with `tui-agent ask "…"`, or start with --plain.')
         return USAGE
+    if settings.plain:
+        from tui_agent.plain.entering import main as plain
+
+        return plain(settings)
     return _chat(settings)
 
 
