@@ -56,9 +56,9 @@ class Lines:
 
     def typed(self) -> str | None:
         """The prompt and what stands behind it; None while nothing is asked."""
-        if self._prompt is None:
+        if self._prompt is None or self._readline is None:
             return None
-        return self._prompt + (self._readline.get_line_buffer() if self._readline is not None else "")
+        return f"{self._prompt}{self._readline.get_line_buffer()}"
 
     def read(self, prompt: str) -> str:
         """The next line without its end. Raises EOFError, KeyboardInterrupt."""
@@ -67,6 +67,8 @@ class Lines:
             if not line:
                 raise EOFError
             return line.rstrip("\n")
+        if self._readline is None:  # nobody could take the prompt away before another line is printed
+            return input()
         self._prompt = prompt
         try:
             return input(prompt)
@@ -132,6 +134,7 @@ class Entering:
             try:
                 line = self._lines.read(MORE_PROMPT if gatherer.is_open else PROMPT)
                 text = gatherer.take(line)
+                self._asked_s = -QUIT_AGAIN_S
                 if text is not None:
                     self._lines.keep(text)
                     status = self._wait(session.enter(text, waits=not self._is_terminal))
@@ -140,14 +143,11 @@ class Entering:
                 text = gatherer.end()
                 if text is not None:
                     self._status = max(self._status, self._wait(session.enter(text, waits=not self._is_terminal)))
-                if self._is_terminal:
-                    self._printer.lines([])
-                    sys.stdout.write("\n")
+                self._printer.end_line()
                 self._wait(session.finish())
                 return
             except KeyboardInterrupt:
-                if self._is_terminal:
-                    sys.stdout.write("\n")
+                self._printer.end_line()
                 gatherer = Gatherer()
                 if self._interrupt(session):
                     continue

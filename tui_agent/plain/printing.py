@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterable
 from typing import IO
@@ -28,12 +29,19 @@ class Printer:
         with self._lock:
             typed = self.typed() if self._is_terminal else None
             if typed is not None:
-                self._write(self._out, "\n")
+                self._write(self._out, _over(typed))
             for line in lines:
                 self._write(self._out if line.kind == "talk" else self._err, line.text + "\n")
             if typed is not None:
                 self._write(self._out, typed)
             self._flush()
+
+    def end_line(self) -> None:
+        """What was being typed ends here."""
+        with self._lock:
+            if self._is_terminal:
+                self._write(self._out, "\n")
+                self._flush()
 
     def notice(self, sentence: str) -> None:
         """One sentence about what goes on."""
@@ -63,3 +71,10 @@ class Printer:
             os.close(null)
         except (OSError, ValueError):
             pass
+
+
+def _over(typed: str) -> str:
+    """Clears one line of what is typed with spaces; a longer one is left above."""
+    if len(typed) < shutil.get_terminal_size().columns and typed.isascii():
+        return f"\r{' ' * len(typed)}\r"
+    return "\n"

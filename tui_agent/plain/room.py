@@ -59,8 +59,8 @@ class PlainRoom:
 
     # ---- from the person -----------------------------------------------------------------------------------
 
-    def say(self, text: str) -> asyncio.Future[int]:
-        """Send a message; the future is its answer's status. Raises OutboxFull."""
+    def say(self, text: str) -> tuple[str, asyncio.Future[int]]:
+        """Send a message; its cid, and the status of its answer in the future. Raises OutboxFull."""
         command = Message(str(uuid.uuid4()), text)
         self.narrator.sent(command.cid)
         wait = self._waits[command.cid] = asyncio.get_running_loop().create_future()
@@ -71,7 +71,7 @@ class PlainRoom:
             raise
         if self.link.status.phase not in ("live", "connecting"):
             self._printer.notice("Kept; it is sent when the connection is back.")
-        return wait
+        return command.cid, wait
 
     def stop(self) -> bool:
         """Interrupt the open answer, or the one that a message on its way will get; False when there is none."""

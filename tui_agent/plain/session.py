@@ -15,7 +15,7 @@ from tui_agent.exporting import CannotExport, Export
 from tui_agent.joining import CannotJoin, make_link
 from tui_agent.link.base import Link, OutboxFull
 from tui_agent.plain.printing import Printer
-from tui_agent.plain.room import ANSWERED, FAILED, PlainRoom
+from tui_agent.plain.room import ANSWERED, FAILED, NO_SERVER, PlainRoom
 from tui_agent.state.clean import clean_line
 from tui_agent.state.export import read_target
 from tui_agent.state.narrator import Narrator
@@ -122,12 +122,24 @@ class PlainSession:
                 if len(words.encode("utf-8", "replace")) > limit:
                     self._printer.notice(f"The message is over {limit:,} bytes, so it was not sent. Send it in parts.")
                     return FAILED
-                try:
-                    answer = self.room.say(words)
-                except OutboxFull as full:
-                    self._printer.notice(str(full))
-                    return FAILED
-                return await answer if waits else ANSWERED
+                return await self._say(words, waits=waits)
+
+    async def _say(self, words: str, *, waits: bool) -> int:
+        link = self.room.link
+        if waits and link.status.phase in ("offline", "closed"):
+            self._printer.notice("Not sent: there is no connection.")
+            return NO_SERVER
+        try:
+            cid, answer = self.room.say(words)
+        except OutboxFull as full:
+            self._printer.notice(str(full))
+            return FAILED
+        if not waits:
+            return ANSWERED
+        status = await answer
+        if status == NO_SERVER:
+            link.forget(cid)  # told as failed, so it must not go out later by itself
+        return status
 
     async def finish(self) -> None:
         """Nothing more will be entered: until what was is with the server."""

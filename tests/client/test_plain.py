@@ -1,0 +1,248 @@
+"""`tui-agent --plain` as a process: in a pipe, and at a terminal of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pty
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from server import protocol as wire
+from tests.client.conftest import Command
+from tests.fakes.agents import InstantAgent
+from tests.fakes.served import served
+from tests.fakes.wire_server import TIME, WireServer, free_port
+
+
+class Terminal:
+    """A process at a pty; everything it wrote is in `text`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, fd: int) -> None:
+        self.process, self._fd = process, fd
+        self.text = ""
+        self._changed = asyncio.Event()
+        os.set_blocking(fd, False)
+        asyncio.get_running_loop().add_reader(fd, self._read)
+
+    def _read(self) -> None:
+        try:
+            self.text += os.read(self._fd, 65536).decode("utf-8", "replace")
+        except OSError:
+            asyncio.get_running_loop().remove_reader(self._fd)
+        self._changed.set()
+
+    def type(self, text: str) -> None:
+        os.write(self._fd, text.encode())
+
+    async def wait(self, words: str | Callable[[str], bool], within_s: float = 20.0) -> None:
+        """Until it has written that."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not (words in self.text if isinstance(words, str) else words(self.text)):
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"never written: {words!r} in {self.text!r}") from None
+
+
+@contextlib.asynccontextmanager
+async def terminal(command: Command, *arguments: str, term: str) -> AsyncIterator[Terminal]:
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-P", "-m", "tui_agent.cli", "--plain", *arguments],
+        stdin=theirs, stdout=theirs, stderr=theirs, cwd=command.folder, env=command.environ | {"TERM": term},
+        start_new_session=True, preexec_fn=lambda: _own_terminal(),
+    )  # fmt: skip
+    os.close(theirs)
+    opened = Terminal(process, ours)
+    try:
+        yield opened
+    finally:
+        asyncio.get_running_loop().remove_reader(ours)
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        os.close(ours)
+
+
+def _own_terminal() -> None:
+    """So that Ctrl+C in the pty becomes SIGINT."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+# ---- in a pipe ---------------------------------------------------------------------------------------------
+
+
+async def test_piped_lines_are_answered_one_after_the_other(command: Command, server: WireServer, url: str) -> None:
+    status, out, err = await command.run("--plain", "--server", url, piped=b"three\nfour\\\nand five\n")
+    assert out == "ada: three\nfake: One two and three.\nada: four\nand five\nfake: One two and four\nand five.\n"
+    assert status == 0
+    assert err.startswith("You are in #main as ada.")
+
+
+async def test_the_same_commands_work_from_a_pipe(command: Command, server: WireServer, url: str) -> None:
+    piped = b"hello\n/export json room.json\n/exprt\n//slash\n/rooms\n/voice\n/who\n/room Ops!\n/quit\nnever\n"
+    status, out, err = await command.run("--plain", "--server", url, piped=piped)
+    assert status == 1, "some failed"
+    assert "ada: /slash\n" in out
+    assert "never" not in out + err
+    assert "Did you mean /export?" in err
+    assert "/voice" in err
+    assert "A room's name is made of" in err
+    assert [event["type"] for event in json.loads((command.folder / "room.json").read_text())["events"]] == [
+        "user_message", "done",
+    ]  # fmt: skip
+
+
+async def test_rooms_clear_and_switching_on_a_real_server(command: Command, tmp_path: Path) -> None:
+    async with served(tmp_path, InstantAgent("Yes."), tcp=False) as real:
+        piped = b"one\n/room ops\ntwo\n/clear\n/rooms\n/export md ops.md\n"
+        status, out, err = await command.run("--plain", "--server", f"unix:{real.address}", piped=piped)
+    assert (status, out) == (0, "ada: one\ninstant: Yes.\nada: two\ninstant: Yes.\n")
+    assert "You are in #ops as ada." in err
+    assert "ada cleared the conversation" in err
+    assert "#main, " in err
+    text = (command.folder / "ops.md").read_text()
+    assert "> two" in text
+    assert "> one" not in text
+
+
+async def test_a_failed_answer_is_1_and_no_server_is_3(command: Command, server: WireServer, url: str) -> None:
+    server.refusals = [wire.Error("busy", "Eight messages wait already.", retryable=True)]
+    status, _, err = await command.run("--plain", "--server", url, piped=b"x\n")
+    assert status == 1
+    assert "Not sent: Eight messages wait already." in err
+    server.refuse = lambda request: (401, {})
+    status, _, err = await command.run("--plain", "--server", url, piped=b"x\n")
+    assert status == 3
+    assert "--token-file" in err
+
+
+async def test_ctrl_c_on_a_piped_one_interrupts_and_ends(command: Command, server: WireServer, url: str) -> None:
+    server.answer = None
+    process = await command.start("--plain", "--server", url, stdin=asyncio.subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(b"x\n")
+    await server.wait(lambda: bool(server.acks), 20)
+    await server.begin("r1")
+    await server.token("Part of a line\nand")
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"ada: x\n"
+    assert await process.stdout.readline() == b"fake: Part of a line\n"
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(10):
+        await process.wait()
+    assert process.returncode == 130
+    assert any(isinstance(event, wire.Interrupted) for event in server.events)
+
+
+async def test_a_reader_that_leaves_is_quiet(command: Command, server: WireServer, url: str) -> None:
+    process = await command.start("--plain", "--server", url, stdin=asyncio.subprocess.PIPE)
+    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+    out, err = await process.communicate(b"x\ny\n")
+    assert b"Traceback" not in err
+    assert b"BrokenPipe" not in err
+    assert process.returncode is not None
+
+
+async def test_the_line_mode_imports_neither_screen_nor_voice_nor_model(command: Command) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c",
+        "import sys, tui_agent.plain.entering\n"
+        "print(sorted({'textual', 'rich', 'anthropic', 'sounddevice', 'numpy', 'sqlite3'} & set(sys.modules)))",
+        stdout=asyncio.subprocess.PIPE, cwd=command.folder, env=command.environ,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    assert out == b"[]\n"
+
+
+# ---- at a terminal -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("term", ["dumb", "xterm-256color"])
+async def test_a_terminal_gets_lines_and_no_escape_of_ours(
+    command: Command, server: WireServer, url: str, term: str
+) -> None:
+    server.events = [wire.UserMessage(1, TIME, "ben", "c0", "what \x1b]52;c;x\x07 was said", "r0")]
+    async with terminal(command, "--server", url, term=term) as shown:
+        await shown.wait("ben: what ␛]52;c;x␇ was said")
+        shown.type("hello\n")
+        await shown.wait("fake: One two and hello.")
+        await server.say("a word between")
+        await shown.wait("ben: a word between")
+        await server.show(wire.UserJoined(["chen"], 2))
+        await shown.wait("chen joined.")
+        shown.type("/quit\n")
+        await asyncio.wait_for(shown.process.wait(), 10)
+    assert shown.process.returncode == 0
+    own = shown.text.replace("\x1b[?2004h", "").replace("\x1b[?2004l", "")  # readline's bracketed paste
+    assert "\x1b" not in own
+    assert term != "dumb" or "\x1b" not in shown.text
+
+
+async def test_ctrl_c_stops_the_answer_and_twice_quits(command: Command, server: WireServer, url: str) -> None:
+    server.answer = None
+    async with terminal(command, "--server", url, term="dumb") as shown:
+        await shown.wait("You are in #main")
+        shown.type("hello\n")
+        await server.wait(lambda: bool(server.acks), 20)
+        await server.begin("r1")
+        await server.token("Half of it\n")
+        await shown.wait("fake: Half of it")
+        shown.type("\x03")
+        await shown.wait("The answer was interrupted by ada.")
+        shown.type("\x03")
+        await shown.wait("Ctrl+C again quits.")
+        shown.type("\x03")
+        await asyncio.wait_for(shown.process.wait(), 10)
+    assert shown.process.returncode == 130
+    assert "Traceback" not in shown.text
+
+
+async def test_a_lost_connection_and_its_return_are_said_and_what_is_typed_meanwhile_goes_out_once(
+    command: Command, server: WireServer
+) -> None:
+    port = free_port()
+    async with contextlib.AsyncExitStack() as first:
+        url = await first.enter_async_context(server.listen(port=port))
+        async with terminal(command, "--server", url, term="dumb") as shown:
+            await shown.wait("You are in #main")
+            await first.aclose()
+            await shown.wait("Connection lost; trying again…")
+            shown.type("typed meanwhile\n")
+            await shown.wait("Kept; it is sent when the connection is back.")
+            async with server.listen(port=port):
+                shown.type("/reconnect\n")
+                await shown.wait("Connected again.")
+                await shown.wait("fake: One two and typed meanwhile.")
+                shown.type("\x04")
+                await asyncio.wait_for(shown.process.wait(), 10)
+    assert [event.content for event in server.events if isinstance(event, wire.UserMessage)] == ["typed meanwhile"]
+
+
+async def test_sigterm_leaves_with_143_and_the_earlier_inputs_come_back(
+    command: Command, server: WireServer, url: str
+) -> None:
+    async with terminal(command, "--server", url, term="xterm-256color") as shown:
+        await shown.wait("You are in #main")
+        shown.type("an earlier input\n")
+        await shown.wait("fake: One two and an earlier input.")
+        shown.process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(shown.process.wait(), 10)
+    assert shown.process.returncode == 143
+    async with terminal(command, "--server", url, term="xterm-256color") as shown:
+        await shown.wait("Now:")
+        shown.type("\x1b[A")
+        await shown.wait("> an earlier input")
+        shown.type("\n")
+        await server.wait(lambda: len([e for e in server.events if isinstance(e, wire.UserMessage)]) == 2, 10)
