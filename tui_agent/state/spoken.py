@@ -19,7 +19,7 @@ THE_REST: Final = "The rest is on the screen."
 _FENCE: Final = re.compile(r"\s*(?:>\s*)*(`{3,}|~{3,})")
 _TABLE_RULE: Final = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)+\|?\s*$|\s*\|\s*:?-+:?\s*\|\s*$")
 _RULE: Final = re.compile(r"\s*([-*_=]\s*){3,}$")
-_QUOTE: Final = re.compile(r"\s*(?:>\s?)+")
+_QUOTE: Final = re.compile(r"^\s*(?:>\s?)+")
 _HEADING: Final = re.compile(r"\s{0,3}#{1,6}\s+")
 _BULLET: Final = re.compile(r"\s*[-*+•]\s+(?:\[[ xX]\]\s+)?")
 _NUMBERED: Final = re.compile(r"\s*(\d{1,9})[.)]\s+")

@@ -22,7 +22,7 @@ _THOUSANDS: Final = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _SWAPS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
-        (r"(?<=\d)\s?[–-]\s?(?=\d+(?:\D|$))(?!\d+[-–]\d)", " to "),
+        (r"(?<![\d.,-])(\d+(?:\.\d+)?)\s?[–-]\s?(?=\d+(?:\.\d+)?(?![\d-]))", r"\1 to "),
         (r"\s[—–-]{1,2}\s|—", ", "),
         (r"\s*(?:→|⇒|->|=>)\s*", " to "),
         (r"\s*(?:≤|<=)\s*", " at most "),
