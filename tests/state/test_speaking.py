@@ -117,7 +117,7 @@ def test_a_finished_sentence_is_said_after_a_pause_of_the_stream() -> None:
     asked(speaking)
     assert speaking.apply(Token("r1", 0, "Let me look."), 1.0) == []
     assert speaking.settle(1.0 + SETTLE_S / 2) == []
-    assert words(speaking.settle(1.0 + SETTLE_S)) == ["Let me look."]
+    assert words(speaking.settle(1.01 + SETTLE_S)) == ["Let me look."]
     assert speaking.settle(9.0) == []
 
 

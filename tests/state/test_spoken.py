@@ -155,9 +155,7 @@ def test_no_text_breaks_it_and_no_code_mark_is_said(text: str, by: int) -> None:
         assert sentence.strip()
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 20_000, "`" * 20_001, "(" * 20_000, "a.b" * 10_000, "<a" * 10_000, "*" * 20_000]
-)
+@pytest.mark.parametrize("part", ["[", "`", "(", "a.b", "<a", "*", "![a](", "a. ", "1. ", "|"])
 def test_hostile_text_costs_little(part: str) -> None:
     began_s = time.process_time()
     said(part * (20_000 // len(part)), by=50)
