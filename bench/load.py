@@ -9,6 +9,7 @@ import os
 import re
 import time
 import uuid
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 STAMP = re.compile(rb"(\d+\.\d{6}) ")
@@ -123,15 +124,18 @@ class Receiver(asyncio.Protocol):
         ]
 
 
+R = TypeVar("R", bound=Receiver)
+
+
 async def open_receiver(
-    address: str, path: str, *, probe: bool = False, hello: str = "", ours: bool = False
-) -> Receiver:
+    address: str, path: str, *, probe: bool = False, hello: str = "", ours: bool = False, kind: type[R] = Receiver
+) -> R:
     """Connect; with `ours` also say hello as `hello`."""
     parts = urlsplit(address)
     loop = asyncio.get_running_loop()
     subprotocol = "tui-agent.v1" if ours else ""
     _, receiver = await loop.create_connection(
-        lambda: Receiver(parts.netloc, path, probe=probe, subprotocol=subprotocol), parts.hostname, parts.port
+        lambda: kind(parts.netloc, path, probe=probe, subprotocol=subprotocol), parts.hostname, parts.port
     )
     await receiver.upgraded
     if ours:

@@ -340,7 +340,7 @@ class RoomRunner:
         services = self._services
         day = day_of(services.wall_s())
         reserved, has_budget = spending.NOTHING, True
-        if plan.starts is not None:
+        if plan.starts is not None and services.budget.is_limited:
             paid = spending.reserve(plan, self._question(plan.starts), services.agent, services.budget, day)
             has_budget = paid is not None
             if paid is not None:
@@ -404,7 +404,9 @@ class RoomRunner:
         if answer is None or info is None or plan.ends != info.run or not answer.was_asked:
             return spending.NOTHING
         turn = answer.turn
-        return spending.settlement(info, turn.ending, self._question(info), turn.content, self._services.agent, day)
+        return spending.settlement(
+            info, turn.ending, lambda: self._question(info), lambda: turn.content, self._services.agent, day
+        )
 
     # ---- the open answer --------------------------------------------------------------------------
 

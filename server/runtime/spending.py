@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -18,12 +19,10 @@ NOTHING: Final = Cost(0, 0)
 def reserve(
     plan: rules.Plan, question: Question, agent: Agent, budget: Budget, day: str
 ) -> tuple[rules.Plan, Cost] | None:
-    """The plan whose started run holds its part of the budget, and that part; None when too little is left.
+    """The plan whose started run holds its part of a limited budget, and that part; None when too little is left.
 
     `question` may lack the messages that stand in the plan itself.
     """
-    if not budget.is_limited:
-        return plan, NOTHING
     new = tuple(Said(event.user, event.content) for event in plan.events if isinstance(event, wire.UserMessage))
     most = agent.most(msgspec.structs.replace(question, asked=question.asked + new))
     if not budget.reserve(day, most.tokens, most.microdollars):
@@ -32,7 +31,12 @@ def reserve(
 
 
 def settlement(
-    info: rules.RunInfo, ending: turns.Ending | None, question: Question, answer: str, agent: Agent, day: str
+    info: rules.RunInfo,
+    ending: turns.Ending | None,
+    question: Callable[[], Question],
+    answer: Callable[[], str],
+    agent: Agent,
+    day: str,
 ) -> Cost:
     """What an ended run cost beyond what it had reserved (less than 0: given back).
 
@@ -42,7 +46,7 @@ def settlement(
     if isinstance(ending, turns.Finished) and ending.usage.total_tokens:
         cost = agent.cost(ending.usage)
     else:
-        cost = agent.partial_cost(question, answer)
+        cost = agent.partial_cost(question(), answer())
     tokens, microdollars = cost.tokens - info.reserved_tokens, cost.microdollars - info.reserved_microdollars
     if info.day and info.day != day:
         tokens, microdollars = max(0, tokens), max(0, microdollars)
