@@ -46,6 +46,7 @@ _wire_log = logging.getLogger("server.websockets")
 _wire_log.setLevel(logging.WARNING)
 
 IDLE_LOOK_S = 1.0
+BACKLOG = 512
 
 
 async def run(
@@ -263,8 +264,11 @@ async def _listen(
             max_queue=4,
             create_connection=Peer,
             logger=_wire_log,
-            backlog=512,
+            backlog=1,
         )
+        # asyncio takes up to `backlog` connections in one step of the loop, and 300 at once held everybody up for
+        # 90 ms. So it takes one a step, while the kernel's queue is as long as it should be.
+        sock.listen(BACKLOG)
         try:
             yield server, address
         finally:
@@ -303,7 +307,7 @@ def bind_tcp(host: str, port: int) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
-        sock.listen(512)
+        sock.listen(BACKLOG)
         return sock
     except (OSError, OverflowError):
         sock.close()
