@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import resource
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.faults import oracle
-from tests.faults.disks import fill_and_free, flip_page, is_root, power_loss, server_on, small_disk
 from tests.fakes.process import ServerProcess
 from tests.fakes.wire_client import WireClient
+from tests.faults import oracle
+from tests.faults.disks import fill_and_free, flip_page, is_root, power_loss, server_on, small_disk
 
 
 async def test_the_log_is_synced_before_each_ack(tmp_path: Path) -> None:
@@ -89,8 +88,8 @@ async def _refusal(folder: Path) -> str:
     """What a server that cannot start says: one line, exit status 1 or 2, no traceback."""
     server = ServerProcess(folder / "run", "--agent", "demo")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "server", "--socket", str(server.socket), "--data-dir", str(folder / "run" / "data"),
-        env=server.env | {"PATH": os.environ["PATH"]}, stderr=asyncio.subprocess.PIPE,
+        sys.executable, "-P", "-m", "server", "--socket", str(server.socket),
+        "--data-dir", str(folder / "run" / "data"), env=server.env, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     async with asyncio.timeout(20):
         _, said = await process.communicate()
