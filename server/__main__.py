@@ -121,10 +121,7 @@ def _start_log(settings: ServerSettings) -> None:
     folder = settings.log_path
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / "server.log"
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
-        path.chmod(0o600)
-        handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
+        handler = _PrivateLog(folder / "server.log", maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
     except OSError:
         raise ConfigTrouble(f"The log folder {folder} cannot be written; set TUI_AGENT_LOG_DIR to another.") from None
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
@@ -134,6 +131,18 @@ def _start_log(settings: ServerSettings) -> None:
     # DEBUG of websockets prints the Authorization header, INFO of httpx the URL: neither belongs into a log.
     for name in ("websockets", "server.websockets", "httpx2", "httpcore2", "anthropic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _PrivateLog(RotatingFileHandler):
+    """Each of its files is for the owner only, whatever the umask."""
+
+    def _open(self) -> Any:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.fchmod(descriptor, 0o600)
+        return os.fdopen(descriptor, self.mode, encoding=self.encoding)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A log that cannot be written (a full disk) is no reason to print a traceback."""
 
 
 def _token(settings: ServerSettings, own: dict[str, Any]) -> int:

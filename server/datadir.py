@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,17 @@ class DataDir:
             raise StoreUnusable(
                 f"The data folder {self.path} cannot be written; check its permissions or choose another (--data-dir)."
             ) from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock)
-            raise DataDirTaken(
-                f"Another server already uses {self.path}; `tui-agent-server stop` ends it, --data-dir chooses another."
-            ) from None
-        return self
+        for wait_s in (0.02, 0.05, 0.1, None):  # `status` and `stop` hold the lock for a moment to see who has it
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return self
+            except OSError:
+                if wait_s is not None:
+                    time.sleep(wait_s)
+        os.close(self._lock)
+        raise DataDirTaken(
+            f"Another server already uses {self.path}; `tui-agent-server stop` ends it, --data-dir chooses another."
+        )
 
     def __exit__(self, *exc_info: object) -> None:
         with contextlib.suppress(OSError):
