@@ -35,8 +35,9 @@ run: $(VENV)/.installed ## open the chat; the server starts by itself
 test: $(VENV)/.installed-dev packages ## all tests (ARGS="-k name" for some)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
-soak: $(VENV)/.installed-dev packages ## the long forms of the tests that have one
-	$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
+soak: $(VENV)/.installed-dev packages ## the long campaigns; writes docs/soak.json and docs/reliability.md (ARGS="fuzz" for one)
+	$(BIN)/python -m tests.soak run $(ARGS)
+	test -n "$(ARGS)" || $(BIN)/python -m pytest -m slow --timeout 3600
 
 bench: $(VENV)/.installed-bench ## measure all figures; writes docs/bench.md and docs/bench.json (ARGS="acks joins" for some)
 	$(BIN)/python -m bench $(ARGS)
@@ -46,6 +47,7 @@ check: $(VENV)/.installed-dev ## format, lint, types, arrows
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.soak check
 
 format: $(VENV)/.installed-dev ## format and sort imports
 	$(BIN)/ruff format .

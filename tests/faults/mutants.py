@@ -7,9 +7,11 @@ import contextlib
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import hypothesis
 import msgspec
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -85,18 +87,35 @@ def mutated(name: str) -> Iterator[None]:
 
 def noticed(name: str, *, most_examples: int) -> bool:
     """Whether the state machine fails on the broken server within so many examples."""
-    looking = settings(
-        max_examples=most_examples,
+    with mutated(name):
+        try:
+            run_state_machine_as_test(RoomUnderFaults, settings=_looking(most_examples, derandomize=True))
+        except AssertionError:
+            return True
+    return False
+
+
+def _looking(examples: int, *, derandomize: bool) -> settings:
+    return settings(
+        max_examples=examples,
         stateful_step_count=40,
         deadline=None,
-        derandomize=True,
+        derandomize=derandomize,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    with mutated(name):
-        try:
-            run_state_machine_as_test(RoomUnderFaults, settings=looking)
-        except AssertionError:
-            return True
-    return False
+
+
+def all_noticed(folder: Path, seed: int, examples: int) -> dict[str, int]:
+    """Every mutant within `examples` examples each."""
+    missed = [name for name in MUTANTS if not noticed(name, most_examples=examples)]
+    assert not missed, f"nobody noticed: {missed}"
+    return {"mutants": len(MUTANTS), "noticed": len(MUTANTS)}
+
+
+def any_order(folder: Path, seed: int, examples: int) -> dict[str, int]:
+    """The sound server under `examples` orders of faults."""
+    machine = hypothesis.seed(seed)(RoomUnderFaults)
+    run_state_machine_as_test(machine, settings=_looking(examples, derandomize=False))
+    return {"examples": examples, "steps each, at most": 40, "falsified": 0}

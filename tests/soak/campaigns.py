@@ -1,0 +1,103 @@
+"""What `make soak` runs: each campaign with its long sizes, the promise it tries and what passing means.
+
+A campaign is a function (folder, seed, **sizes) -> figures, sync or async, that raises AssertionError when a promise
+falls. The short forms of the same functions run in `make test`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.attacks import crowds, fuzz
+from tests.faults import clients, crashes, cuts, disks, mutants
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """`sizes` are the arguments of the long run; `passes` is said in docs/reliability.md."""
+
+    name: str
+    what: str
+    passes: str
+    run: Callable[..., Any]
+    sizes: dict[str, int]
+
+
+CAMPAIGNS = [
+    Campaign(
+        "crashes",
+        "SIGKILL of the server before, in and after append, fsync, ack and fan-out, and at random, "
+        "while three people talk (two on our link, one on a client of another make) and resend",
+        "0 lost, 0 doubled, one order, partials labelled, nothing asked twice",
+        crashes.crash_points,
+        {"kills": 207},
+    ),
+    Campaign(
+        "clients",
+        "SIGKILL of a client's process, and the end of its link only, in mid-sentence",
+        "what was shown as sent arrives, once",
+        clients.killed_clients,
+        {"kills": 200},
+    ),
+    Campaign(
+        "cuts",
+        "the connection reset after every byte offset of a scripted talk, both ways",
+        "0 duplicates, 0 gaps, both messages and their answers whole",
+        cuts.cut_everywhere,
+        {"step": 1},
+    ),
+    Campaign(
+        "lost-acks",
+        "the ack of each message lost with all that follows it, then a reset",
+        "sent again each time, once in the log",
+        cuts.swallowed_acks,
+        {"acks": 1000},
+    ),
+    Campaign(
+        "machine",
+        "a hypothesis state machine over the real rooms: talk, held and refused writes, joins, cuts, clears, "
+        "interrupts, crashes, restored copies, a ring of three events, full write buffers",
+        "every client sees what the disk has, in order, without a gap; calm always comes",
+        mutants.any_order,
+        {"examples": 10_000},
+    ),
+    Campaign(
+        "mutants",
+        "the server broken on purpose in six ways (no dedupe, registered late, no window check, epoch ignored, "
+        "acknowledged early, offset ignored)",
+        "the state machine notices each",
+        mutants.all_noticed,
+        {"examples": 2000},
+    ),
+    Campaign(
+        "power",
+        "strace of the whole server while it acknowledges",
+        "an fdatasync has returned before every ack",
+        disks.power_loss,
+        {"acks": 1000},
+    ),
+    Campaign(
+        "fuzz",
+        "bent JSON and broken frames from four attackers that come again",
+        "each answered or its sender closed, a guest notices nothing, the server grows by less than 50 MiB",
+        fuzz.fuzzed_frames,
+        {"frames": 1_000_000},
+    ),
+    Campaign(
+        "slowloris",
+        "peers that say nothing, send their request byte by byte, or never say hello",
+        "all let go within 14 s, no file left open",
+        crowds.slowloris,
+        {"peers": 300},
+    ),
+    Campaign(
+        "crowds",
+        "1,000 idle connections, a reader that stops, a flood of frames, storms of connections",
+        "the others' p99 within 1.5x of calm, the server's memory bounded",
+        crowds.crowds,
+        {"idle": 1000, "storms": 100, "trips": 400},
+    ),
+]
+BY_NAME = {campaign.name: campaign for campaign in CAMPAIGNS}
