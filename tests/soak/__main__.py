@@ -65,9 +65,11 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(prog="python -m tests.soak")
     parser.add_argument("what", choices=["run", "render", "check"])
-    parser.add_argument("names", nargs="*", choices=[[], *BY_NAME][1:] or None, metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BY_NAME))
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
+    if unknown := set(arguments.names) - BY_NAME.keys():
+        parser.error(f"no such campaign: {', '.join(sorted(unknown))}")
     if arguments.what == "check":
         if REPORT.exists() and REPORT.read_text() == render(load()):
             return 0
