@@ -104,6 +104,10 @@ class ChatApp(App[int], inherit_bindings=False):
             self.talking.look()
         self.soon()
 
+    async def on_unmount(self) -> None:
+        if self._talking is not None:
+            await self._talking.close()
+
     @property
     def talking(self) -> Talking:
         """F2 and spoken answers."""

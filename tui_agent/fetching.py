@@ -10,8 +10,6 @@ from tui_agent.ui.screens.voice import DownloadScreen
 from tui_agent.voice.getting import Download, offer
 
 if TYPE_CHECKING:
-    from textual.worker import Worker
-
     from tui_agent.app import ChatApp
 
 SENTENCE_S = 60.0
@@ -24,7 +22,7 @@ class Fetching:
         self._app = app
         self._on_done = on_done
         self._download: Download | None = None
-        self._worker: Worker[None] | None = None
+        self._running: asyncio.Task[None] | None = None
         self._screen: DownloadScreen | None = None
 
     @property
@@ -46,11 +44,18 @@ class Fetching:
 
     def _start(self, name: str) -> None:
         self._download = Download(name, self._show)
-        self._worker = self._app.run_worker(self._run(self._download), group="download", exit_on_error=False)
+        self._running = asyncio.create_task(self._run(self._download), name="download")
 
     def _cancel(self) -> None:
-        if self._worker is not None:
-            self._worker.cancel()
+        if self._running is not None:
+            self._running.cancel()
+
+    async def close(self) -> None:
+        """End a download; what came stays."""
+        running = self._running
+        if running is not None:
+            running.cancel()
+            await asyncio.wait([running])
 
     async def _run(self, download: Download) -> None:
         try:
@@ -59,7 +64,7 @@ class Fetching:
             self._app.say("The download was stopped; F2 goes on where it was.")
             raise
         finally:
-            self._download = self._worker = None
+            self._download = self._running = None
             self._app.soon()
         if self._screen is not None:
             self._screen.dismiss(None)

@@ -6,6 +6,7 @@ used; what makes sound is in the voice process and never imported here.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections import deque
@@ -51,8 +52,10 @@ class Talking:
         self._is_speaking = False
         self._held: list[Sentence] = []  # to say as soon as the microphone is closed
         self._troubled_gen = 0
+        self._is_over = False
         self._model_folder = ""
         self._client: VoiceClient | None = None
+        self._running: asyncio.Task[None] | None = None
         self._timer = app.set_interval(TICK_S, self._tick, pause=True)
         self._shown = app.conversation
         self._speaking_in(app.conversation).adopt(app.conversation.chat.running, app.conversation.chat.me)
@@ -92,6 +95,14 @@ class Talking:
             return True
         self._hush()
         return False
+
+    async def close(self) -> None:
+        """End the voice process, and a download."""
+        self._is_over = True
+        await self.fetching.close()
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
 
     # ---- what happens in the rooms -----------------------------------------------------------------------
 
@@ -167,10 +178,12 @@ class Talking:
         """Give it a command; the first one starts it."""
         if self._client is None:
             self._client = VoiceClient(self._told, state_folder() / "voice.log", self._configure())
-            self._app.run_worker(self._client.run(), group="voice", exit_on_error=False)
+            self._running = asyncio.create_task(self._client.run(), name="voice")
         self._client.send(command)
 
     def _told(self, event: wire.Event | Gone) -> None:
+        if self._is_over or not self._app.is_running:
+            return
         now_s = time.monotonic()
         match event:
             case wire.Listening(gen=gen):

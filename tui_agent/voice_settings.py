@@ -107,7 +107,7 @@ class VoiceSettings:
 
     def _open(self, key: str, values: list[str]) -> None:
         present = self._value(key)
-        rows = [_row(value, value == present) for value in values]
+        rows = [_row(value, value == present) for value in dict.fromkeys(values)]
         picker = Picker(
             f"Voice: {TITLES[key]}", "choose, or type another", rows, first=present,
             made_of=lambda text: _row(text, is_present=False),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ui.conftest import home, stage  # noqa: F401 - the real app on a real server
 from tests.voice.sound import MODEL, VirtualSound
 from tui_agent.voice.client import Gone, VoiceClient
 from tui_agent.voice.wire import Command, Configure, Event, Level

@@ -35,6 +35,7 @@ class VirtualSound:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environ: dict[str, str] = {}
+        self._listeners: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
         """Until it answers."""
@@ -43,11 +44,29 @@ class VirtualSound:
         assert done.returncode == 0, f"{done.stderr} {(self.folder / 'err').read_text()}"
         for word in done.stdout.split()[1:]:
             name, _, value = word.partition("=")
-            self.environ[name] = value
+            if name.startswith("PULSE_"):
+                self.environ[name] = value
 
     def stop(self) -> None:
         """End what was started, and nothing else."""
+        for listener in self._listeners:
+            listener.kill()
+            listener.wait()
         subprocess.run(["sh", FIXTURES / "virtual-sound.sh", "stop", self.folder], check=False)
+
+    def add_microphone(self, name: str) -> None:
+        """Another microphone, fed by NAME_feed; PULSE_SOURCE=NAME makes it a process's own."""
+        environ = os.environ | self.environ
+        sink = ["module-null-sink", f"sink_name={name}_feed", "rate=48000", "channels=1"]
+        source = ["module-remap-source", f"master={name}_feed.monitor", f"source_name={name}"]
+        for module in (sink, source):
+            subprocess.run(["pactl", "load-module", *module], check=True, env=environ, stdout=subprocess.DEVNULL)
+        # An idle null sink delays the first block by 1 to 2 s: somebody always listens.
+        listener = subprocess.Popen(
+            ["parec", f"--device={name}", "--latency-msec=10", "--raw"],
+            env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._listeners.append(listener)
 
     def kill_server(self) -> None:
         """As when the sound server crashes."""

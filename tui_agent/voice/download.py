@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import sys
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from tui_agent.voice.models import HUB_MODELS, hub_endpoint, models_folder
 
 STALL_S: Final = 30.0
 CHUNK_BYTES: Final = 1 << 18
-TELL_S: Final = 0.1
+TELLINGS: Final = 500
 WANTED: Final = ("config.json", "preprocessor_config.json", "model.bin", "tokenizer.json")
 
 
@@ -53,7 +52,7 @@ class Getter:
         self._part = folder.with_name(folder.name + ".part")
         self._stall_s = stall_s
         self._endpoint = hub_endpoint()
-        self._told_s = 0.0
+        self._told = 0
         self.done = self.total = 0
 
     def get(self) -> None:
@@ -121,7 +120,7 @@ class Getter:
             self.done += begun
             left = file.size - begun
             with open(path, "ab" if is_rest else "wb") as out:
-                while left > 0 and (chunk := answer.read(min(CHUNK_BYTES, left))):
+                while left > 0 and (chunk := answer.read1(min(CHUNK_BYTES, left))):
                     out.write(chunk)
                     left -= len(chunk)
                     self.done += len(chunk)
@@ -141,9 +140,8 @@ class Getter:
             ) from None
 
     def _tell(self, *, force: bool = False) -> None:
-        now_s = time.monotonic()
-        if force or now_s - self._told_s >= TELL_S:
-            self._told_s = now_s
+        if force or self.done - self._told >= self.total / TELLINGS:
+            self._told = self.done
             tell(type="progress", done=self.done, total=self.total)
 
 
