@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from server import protocol as wire
 from server.core import room as rules
+from server.core import room_tasks
 from server.core.log import Log
+from server.core.task import Moved, OpenTask, Outcome
 from server.protocol import decode_durable, encode
 from tui_agent.state.chat import Chat, Prepend, Remove, Reset, Stream, Upsert
 from tui_agent.state.entry import Entry
@@ -45,6 +47,10 @@ class Screen:
                         self.entries.insert(keys.index(after) + 1, entry)
 
 
+def task_info(task: OpenTask) -> wire.TaskInfo:
+    return wire.TaskInfo(task.task, task.title, task.user, task.status, task.percent, task.message)
+
+
 class Server:
     """The real rules, with the events they make."""
 
@@ -78,6 +84,29 @@ class Server:
                 plan = rules.interrupt(self.state, run=before.run, by=user, reason="user", content=self.text, now_s=1e9)
             case "clear":
                 plan = rules.clear(self.state, user=user, cid=f"c{self.state.head}", content=self.text, now_s=1e9)
+            case "task":
+                plan = room_tasks.submit(
+                    self.state, user=user, cid=f"c{self.state.head}", prompt=text, title="", now_s=1e9
+                )
+            case "move" if self.state.tasks:
+                plan = room_tasks.progress(
+                    self.state, task=self.state.tasks[0].task, moved=Moved(len(text) * 5, text), now_s=1e9
+                )
+                if plan is not None:
+                    task = plan.state.tasks[0]
+                    chat_apply(wire.Progress(task.task, task.percent, task.message))
+            case "complete" if self.state.tasks:
+                plan = room_tasks.complete(
+                    self.state, task=self.state.tasks[-1].task, outcome=Outcome("completed", text), now_s=1e9
+                )
+            case "cancel" if self.state.tasks:
+                plan = room_tasks.complete(
+                    self.state, task=self.state.tasks[0].task, outcome=Outcome("canceled", text), now_s=1e9, by=user
+                )
+            case "refuse":
+                chat_apply(wire.Error("busy", text, ref="unknown", retryable=True))
+            case "leave":
+                chat_apply(wire.UserLeft([user], 0))
             case "join":
                 chat_apply(wire.UserJoined([user], 1))
             case "typing":
@@ -101,7 +130,7 @@ class Server:
     def welcome(self, me: str, recovered: bool) -> wire.Welcome:
         return wire.Welcome(
             "s/1", "main", me, "c1", "e", self.log.head, recovered, [], 0, self.open_run(False), list(self.state.queue),
-            [], wire.AgentInfo("agent", "m"), wire.Limits(),
+            [task_info(task) for task in self.state.tasks], wire.AgentInfo("agent", "m"), wire.Limits(),
         )  # fmt: skip
 
     def open_run(self, with_content: bool) -> wire.OpenRun | None:
@@ -121,7 +150,24 @@ class Server:
 
 ACTIONS = st.lists(
     st.tuples(
-        st.sampled_from(["say", "say", "token", "token", "late", "done", "fail", "stop", "clear", "join", "typing"]),
+        st.sampled_from(
+            [
+                "say",
+                "say",
+                "token",
+                "token",
+                "late",
+                "done",
+                "fail",
+                "stop",
+                "clear",
+                "join",
+                "leave",
+                "typing",
+                "refuse",
+            ]
+            + ["task", "move", "complete", "cancel"]
+        ),
         st.sampled_from(["ada", "ben"]),
         TEXT,
     ),
@@ -149,6 +195,7 @@ def test_live_events_and_a_fresh_snapshot_give_the_same_screen(actions, joins_at
     assert chat.entries == fresh.entries
     assert screen.entries == chat.entries, "the changes alone draw the same"
     assert chat.queued == fresh.queued
+    assert chat.tasks.keys() == fresh.tasks.keys()
 
 
 def connected(me: str = "ada") -> tuple[Chat, Server]:

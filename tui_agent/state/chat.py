@@ -219,7 +219,9 @@ class Chat:
         self.count = event.count
         self.agent, self.model = clean_line(event.agent.name), clean_line(event.agent.model)
         self.message_bytes = event.limits.message_bytes
-        self.tasks = {task.task: task for task in event.tasks}
+        # What ended meanwhile is still known by its title until the replay tells its end.
+        known = self.tasks if event.recovered else {}
+        self.tasks = known | {task.task: task for task in event.tasks}
         self._queue = [item.id for item in event.queue]
         if not event.recovered:
             return []
