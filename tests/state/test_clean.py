@@ -84,6 +84,6 @@ def test_the_marks_are_those_of_unicode() -> None:
 
 def test_a_megabyte_does_not_stall() -> None:
     for text in ("plain words " * 90_000, "\x1b[31m" * 200_000, "漢字かな" * 250_000, "e\u0301" * 500_000):
-        started = time.perf_counter()
+        started = time.process_time()
         clean_text(text)
-        assert time.perf_counter() - started < 1.0
+        assert time.process_time() - started < 3.0
