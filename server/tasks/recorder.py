@@ -53,6 +53,7 @@ class Recorder:
         self._ready: asyncio.Task[bool] | None = None
         self._is_open = False
         self._small: set[asyncio.Task[None]] = set()
+        self._forgetting: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="task recorder", daemon=True)
         self._thread.start()
 
@@ -93,8 +94,9 @@ class Recorder:
 
     def _spawn(self, session: Session, *, forget: bool = False) -> None:
         task = self._loop.create_task(self._forget(session) if forget else self._begin(session))
-        self._small.add(task)
-        task.add_done_callback(self._small.discard)
+        kind = self._forgetting if forget else self._small
+        kind.add(task)
+        task.add_done_callback(kind.discard)
 
     def _open(self, session: Session) -> None:
         self._sessions[session.id] = session
@@ -239,6 +241,8 @@ class Recorder:
         for session in list(self._sessions.values()):
             session.is_closed = True
             session.poke()
+        if self._forgetting:  # what an ended task left is deleted before the end, where that is quick
+            await asyncio.wait(self._forgetting, timeout=CLOSE_S / 2)
         for task in self._small:
             task.cancel()
         await asyncio.gather(*self._small, return_exceptions=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.fakes.process import ServerProcess
 from tests.fakes.wire_client import WireClient
 
@@ -42,6 +44,7 @@ async def test_a_killed_server_loses_no_word(tmp_path: Path) -> None:
         assert [event["type"] for event in events] == ["user_message", "user_message", "interrupted", "done"]
 
 
+@pytest.mark.timeout(240)
 async def test_twenty_kills_at_random_lose_and_double_nothing(tmp_path: Path) -> None:
     async with ServerProcess(tmp_path, "--agent", "demo", env={"TUI_AGENT_DEMO_TOKENS_PER_S": "400"}) as server:
         acked: dict[str, int] = {}
