@@ -34,7 +34,7 @@ from tui_agent.ui.messages import CommandGiven
 from tui_agent.ui.paint import Painter
 from tui_agent.ui.screens.chat import ChatScreen
 from tui_agent.ui.terminal.driver import TerminalDriver
-from tui_agent.ui.themes import DAWN, DUSK
+from tui_agent.ui.themes import DAWN, DUSK, person_hues
 from tui_agent.ui.transcript.widget import Transcript
 
 if TYPE_CHECKING:
@@ -90,6 +90,9 @@ class ChatApp(App[int], inherit_bindings=False):
     def conversation(self) -> Conversation:
         """The room on the screen."""
         return self.rooms.current
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(person_hues(self.current_theme))
 
     def on_mount(self) -> None:
         if self.problems:

@@ -58,7 +58,8 @@ class Choosing:
 
         app = self._app
         told = {clean_line(info.room): info for info in self._rooms}
-        names = dict.fromkeys([*(c.room for c in reversed(app.rooms.open)), *told])
+        seen = [conversation.room for conversation in reversed(app.rooms.open)]
+        names = dict.fromkeys([*seen[1:], *(name for name in told if name != seen[0]), seen[0]])
         rows = []
         for name in names:
             info = told.get(name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from server.protocol import (
     CancelTask,
@@ -19,13 +19,17 @@ from server.protocol import (
     Rooms,
     Snapshot,
     SubmitTask,
+    UserJoined,
+    UserLeft,
     UserMessage,
     Welcome,
 )
 from tui_agent.link.base import Link, LinkEvent, LinkStatus, PendingChanged, Received, StatusChanged
 from tui_agent.state.chat import Change, Chat, Remove, Upsert
+from tui_agent.state.clean import clean_line
 from tui_agent.state.entry import Entry
 
+SMALL_ROOM = 12  # up to so many people, coming and going is told in the transcript
 HELP = "This room is empty. Write below; who joins it sees the same. F1 lists the keys, / the commands."
 DEMO_HELP = (
     "The demo agent answers here: it needs no key and knows little. For a real one, set ANTHROPIC_API_KEY "
@@ -46,6 +50,7 @@ class Conversation:
         self.status = LinkStatus("connecting")
         self.retry_at_s = 0.0  # monotonic; when the next attempt begins
         self.is_running = False
+        self.left_at_s: dict[str, float] = {}  # who was here and left: monotonic
         self.scroll_position: object | None = None  # where the transcript stood when another room was shown
         self.listeners: list[Callable[[Conversation, Event], None]] = []  # hear each event after it was folded
         self._on_news = on_news
@@ -68,6 +73,12 @@ class Conversation:
     @property
     def retry_in_s(self) -> float:
         return max(0.0, self.retry_at_s - time.monotonic())
+
+    @property
+    def left_for_s(self) -> dict[str, float]:
+        """For how long those are away who left, longest first."""
+        now_s = time.monotonic()
+        return {name: now_s - at_s for name, at_s in self.left_at_s.items() if name not in self.chat.people}
 
     def set_shown(self, is_shown: bool) -> None:
         """Whether it is on the screen: only then are changes kept for drawing."""
@@ -101,11 +112,13 @@ class Conversation:
     def _take(self, event: LinkEvent) -> None:
         match event:
             case Received(received):
+                before = frozenset(self.chat.people) if isinstance(received, UserJoined | UserLeft) else ()
                 self._note(self.chat.apply(received))
                 if isinstance(received, Snapshot):
                     self._is_greeted = False  # everything is anew
                 if isinstance(received, Snapshot | Welcome | UserMessage):
                     self._greet()
+                self._note_presence(received, before)
                 for listener in self.listeners:
                     listener(self, received)
             case StatusChanged(status):
@@ -126,6 +139,28 @@ class Conversation:
             return entries
         words = f"{HELP}\n{DEMO_HELP}" if self.chat.agent == "demo" else HELP
         return [Entry("help", "help", words)]
+
+    def _note_presence(self, event: Event, before: Collection[str]) -> None:
+        """Who came or went: for the panel, and in a small room a line in the transcript, one a person. It is no part of
+        the log, so it stands only where it was seen."""
+        chat = self.chat
+        match event:
+            case UserLeft(users=users):
+                for user in map(clean_line, users):
+                    self.left_at_s[user] = time.monotonic()
+                    self._note_moved(user, "left", is_news=user in before)
+            case UserJoined(users=users):
+                for user in map(clean_line, users):
+                    self.left_at_s.pop(user, None)
+                    self._note_moved(user, "joined", is_news=user not in before)
+            case Welcome():
+                for user in chat.people:
+                    self.left_at_s.pop(user, None)
+
+    def _note_moved(self, user: str, word: str, *, is_news: bool) -> None:
+        if is_news and user != self.chat.me and self.chat.count <= SMALL_ROOM:
+            key = f"p:{user}"
+            self._note([Remove(key), Upsert(Entry(key, "notice", f"{user} {word}", user))])
 
     def _greet(self) -> None:
         """Put the help into an empty room, and take it away again."""

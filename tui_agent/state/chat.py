@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from zlib import crc32
 
 from msgspec import UNSET
 
@@ -114,7 +115,7 @@ class Running:
 
 def hue_of(name: str) -> int:
     """A person's colour: the same on every screen."""
-    return sum(name.encode()) % HUES
+    return crc32(name.encode(), 1) % HUES
 
 
 class Chat:

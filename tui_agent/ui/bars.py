@@ -14,7 +14,7 @@ from tui_agent.state.chat import Chat, hue_of
 from tui_agent.ui.frame import NARROW, Frame
 from tui_agent.ui.task_rows import tasks_brief
 
-HUES: Final = ("$text-primary", "$text-success", "$text-secondary", "$text-warning", "$text-error")
+HUES: Final = tuple(f"$person-{number}" for number in range(5))
 DIM: Final = "$foreground 56%"
 FAINT: Final = "$foreground 25%"
 MOST_FACES: Final = 8

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from textual.app import RenderResult
 from textual.content import Content
 from textual.widget import Widget
@@ -13,6 +15,7 @@ from tui_agent.ui.task_rows import tasks_rows
 
 MOST_PEOPLE = 16
 NAME_CELLS = 8
+MOST_AWAY = 3
 S = Content.styled
 
 
@@ -39,7 +42,7 @@ class Panel(Widget):
 def panel_content(frame: Frame, width: int, height: int) -> Content:
     """Exactly `height` lines where there is room for the hints, else the top of it."""
     chat = frame.conversation.chat
-    rows = people_rows(chat, width)
+    rows = people_rows(chat, width, frame.conversation.left_for_s)
     tasks = tasks_rows(chat, width)
     if tasks:
         rows += [Content(""), Content(""), *tasks]
@@ -50,8 +53,8 @@ def panel_content(frame: Frame, width: int, height: int) -> Content:
     return lines_of(rows)
 
 
-def people_rows(chat: Chat, width: int) -> list[Content]:
-    """Members, the agent last, with what each does; then the queue."""
+def people_rows(chat: Chat, width: int, left_for_s: Mapping[str, float]) -> list[Content]:
+    """Members, then who left lately, the agent last, with what each does; then the queue."""
     rows = [S("IN THE ROOM", f"bold {DIM}") + S(f"  {chat.count}", DIM), Content("")]
     people = list(chat.people.values())
     for person in people[:MOST_PEOPLE]:
@@ -59,6 +62,8 @@ def people_rows(chat: Chat, width: int) -> list[Content]:
         rows.append(_person("●", HUES[hue_of(person.name)], person.name, note, width))
     if chat.count > MOST_PEOPLE:
         rows.append(S(f"  and {chat.count - MOST_PEOPLE} more", DIM))
+    for name, away_s in list(left_for_s.items())[-MOST_AWAY:]:
+        rows.append(_person("◐", DIM, name, f"left {away(away_s)}", width, DIM))
     rows.append(_person("✦", "$text-accent", chat.agent or "agent", agent_note(chat), width))
     if chat.queued:
         rows += [Content(""), S(f"◌ {chat.queued} waiting for the agent", DIM).truncate(width, ellipsis=True)]
@@ -75,10 +80,16 @@ def agent_note(chat: Chat) -> str:
     return f"{doing} {', '.join(for_whom)}".strip()
 
 
-def _person(glyph: str, hue: str, name: str, note: str, width: int) -> Content:
+def away(seconds: float) -> str:
+    """`just now`, `12 m`, `3 h`."""
+    minutes = int(seconds // 60)
+    return "just now" if minutes < 1 else f"{minutes} m" if minutes < 60 else f"{minutes // 60} h"
+
+
+def _person(glyph: str, hue: str, name: str, note: str, width: int, colour: str = "$foreground") -> Content:
     cells = NAME_CELLS if Content(name).cell_length < NAME_CELLS else width // 2
     shown = Content(name).truncate(cells, ellipsis=True)
-    row = S(f"{glyph} ", hue) + shown.stylize("$foreground") + Content(" " * max(1, cells - shown.cell_length))
+    row = S(f"{glyph} ", hue) + shown.stylize(colour) + Content(" " * max(1, cells - shown.cell_length))
     return (row + S(note, DIM)).truncate(width, ellipsis=True)
 
 

@@ -25,10 +25,7 @@ class StatusLine(Widget):
         self._content = Content("")
         self._spots: list[tuple[int, int, str]] = []  # from, to (cells), command
 
-    def show(self, frame: Frame) -> None:
-        width = self.content_size.width
-        if not width:
-            return
+    def show(self, frame: Frame, width: int) -> None:
         content, self._spots = laid_out(left_items(frame, width), right_items(frame, width), width)
         if not content.is_same(self._content):
             self._content = content
@@ -96,14 +93,17 @@ def right_items(frame: Frame, width: int) -> list[Item]:
 
 
 def laid_out(left: list[Item], right: list[Item], width: int) -> tuple[Content, list[tuple[int, int, str]]]:
-    """The line, and where a click gives which command. The last of the left goes first, then a long hint is cut."""
+    """The line, and where a click gives which command.
+
+    Of the left the second goes first (the model, then the context; the connection stays), then a long hint is cut.
+    """
 
     def cells(items: list[Item]) -> int:
         return sum(item.content.cell_length for item in items) + GAP * max(0, len(items) - 1)
 
     left, right = list(left), list(right)
     while len(left) > 1 and cells(left) + cells(right) + 2 > width:
-        left.pop()
+        left.pop(1)
     over = cells(left) + cells(right) + 2 - width
     if over > 0 and cells(right) <= width:
         left, over = [], 0  # a sentence with what to do is worth more than the latency

@@ -19,15 +19,15 @@ def tasks_rows(chat: Chat, width: int) -> list[Content]:
     running = sum(task.status == "running" for task in chat.tasks.values())
     rows = [S("TASKS", f"bold {DIM}") + S(f"  {running} running", DIM), Content("")]
     for number, task in enumerate(list(chat.tasks.values())[:MOST_TASKS]):
-        rows += [*_task(task, width, "$text-primary" if number % 2 == 0 else "$text-secondary"), Content("")]
+        rows += [*_task(task, width, "$text-primary" if number % 2 == 0 else "$text-secondary", chat.me), Content("")]
     return rows
 
 
-def _task(task: TaskInfo, width: int, hue: str) -> list[Content]:
-    percent = f"{task.percent} %" if task.status == "running" else task.status
+def _task(task: TaskInfo, width: int, hue: str, me: str) -> list[Content]:
+    percent = f"{task.percent}%" if task.status == "running" else task.status
     title = Content(task.title).truncate(max(1, width - len(percent) - 1), ellipsis=True)
     head = title + Content(" " * max(1, width - title.cell_length - len(percent))) + S(percent, f"bold {hue}")
-    note = f"{task.message} · {task.user}" if task.message else task.user
+    note = " · ".join(part for part in (task.message, "" if task.user == me else task.user) if part)
     return [head, progress_bar(task.percent, width, hue), S(note, DIM).truncate(width, ellipsis=True)]
 
 

@@ -1,10 +1,29 @@
-"""The two themes: dusk (dark) and dawn (light). Two tones, people's hues, and amber for the agent alone."""
+"""The two themes: dusk (dark) and dawn (light). Two tones, people's hues, and amber for the agent alone.
+
+The hues of people are variables `person-0` to `person-4`: amber is the agent's and red means trouble or recording, so
+neither is among them. Of Textual's own themes they are made by `person_hues`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from textual.theme import Theme
+
+
+def _people(*colours: str) -> dict[str, str]:
+    return {f"person-{number}": colour for number, colour in enumerate(colours)}
+
+
+def person_hues(theme: Theme) -> Mapping[str, str]:
+    """The people's hues of a theme that brings none."""
+    if "person-0" in theme.variables:
+        return {}
+    generated = theme.to_color_system().generate()
+    pink, teal = ("#f5b3d6", "#8fdce0") if theme.dark else ("#7d2459", "#0b5560")
+    return _people(generated["text-primary"], generated["text-secondary"], pink, generated["text-success"], teal)
+
 
 DUSK: Final = Theme(
     name="dusk",
@@ -20,6 +39,7 @@ DUSK: Final = Theme(
     surface="#181c26",
     panel="#1f2430",
     variables={
+        **_people("#b1cdff", "#d7c4ff", "#f5b3d6", "#aae3c2", "#8fdce0"),
         "border": "#8ab4ff 60%",
         "border-blurred": "#2b3140",
         "block-cursor-text-style": "none",
@@ -46,6 +66,7 @@ DAWN: Final = Theme(
     surface="#f2f0ea",
     panel="#e8e5dc",
     variables={
+        **_people("#1f4084", "#503481", "#7d2459", "#135334", "#0b5560"),
         "border": "#2f62c9 60%",
         "border-blurred": "#d3cfc4",
         "scrollbar": "#d3cfc4",

@@ -14,7 +14,7 @@ from tui_agent.state.command import Commands
 from tui_agent.ui.bars import Bar, banner_content, is_banner_due, top_content
 from tui_agent.ui.composer import Composer
 from tui_agent.ui.composer_box import ComposerBox
-from tui_agent.ui.frame import WIDE, Frame
+from tui_agent.ui.frame import NARROW, WIDE, Frame
 from tui_agent.ui.layout import FrameLayout
 from tui_agent.ui.messages import CommandGiven
 from tui_agent.ui.panel import Panel
@@ -66,22 +66,28 @@ class ChatScreen(Screen[None]):
         if changes:
             transcript.apply(changes)
         width = self.size.width
+        is_narrow = width < NARROW
+        room = width - (2 if is_narrow else 4)
         has_panel = width >= WIDE and frame.is_panel_wanted
         panel = self.query_one("#panel", Panel)
         panel.set_class(has_panel, "-shown")
         frame.is_following, frame.unseen = transcript.is_following, transcript.unseen
-        self.query_one("#top", Bar).show(top_content(frame, width - 4, has_panel=has_panel))
+        top = self.query_one("#top", Bar)
+        top.show(top_content(frame, room, has_panel=has_panel))
         status = frame.conversation.status
         banner = self.query_one("#banner", Bar)
         banner.set_class(is_banner_due(status), "-shown")
         reconnect_key = frame.key_of.get("reconnect", "")
-        banner.show(banner_content(status, frame.conversation.retry_in_s, width - 4, reconnect_key))
+        banner.show(banner_content(status, frame.conversation.retry_in_s, room, reconnect_key))
         if has_panel:
             panel.show(frame)
         box = self.query_one("#box", ComposerBox)
         box.set_class(frame.is_recording, "-recording")
         box.note, box.message_bytes = frame.box_note, frame.conversation.chat.message_bytes
-        self.query_one("#status", StatusLine).show(frame)
+        status_line = self.query_one("#status", StatusLine)
+        for bar in (top, banner, status_line):
+            bar.set_class(is_narrow, "-narrow")
+        status_line.show(frame, room)
 
     def show_room(self, frame: Frame, position: object | None) -> None:
         """Another room: all of it anew, where it stood when it was left."""

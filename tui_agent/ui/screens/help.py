@@ -5,40 +5,63 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual import events
-from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.app import ComposeResult, RenderResult
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Static
 
-from tui_agent.state.command import GROUPS, Commands, shown_key
+from tui_agent.state.command import GROUPS, Command, Commands, shown_key
+from tui_agent.ui.dialog import DIM, dialog_head
 
-DIM = "$foreground 56%"
+LEFT_CELLS = 31
 S = Content.styled
 
 
-def help_content(commands: Commands, problems: Sequence[str] = ()) -> Content:
-    """A line each: keys, slash command, what it does and when."""
+def help_lines(commands: Commands, problems: Sequence[str], width: int) -> list[Content]:
+    """A line or more each: keys and slash command on the left, what it does and when on the right."""
     lines: list[Content] = []
+    for problem in problems:
+        lines += [*S(f"■ {problem}", "$text-warning").wrap(width), Content("")]
     for group in GROUPS:
         members = [command for command in commands if command.group == group and (command.key or command.slash)]
-        if not members:
-            continue
-        if lines:
-            lines.append(Content(""))
-        lines.append(S(group.upper(), f"bold {DIM}"))
+        if members:
+            lines += [*([Content("")] if lines else []), S(group.upper(), f"bold {DIM}")]
         for command in members:
-            keys = " ".join(shown_key(key) for key in command.keys)
-            slash = f"{command.slash} {command.takes}".strip()
-            left = S(keys, "bold") + Content("  " if keys and slash else "") + S(slash, "$text-accent")
-            left += Content(" " * max(2, 26 - left.cell_length))
-            line = left + S(command.title, "$foreground 85%")
-            if command.when:
-                line += S(f"  {command.when}", DIM)
-            lines.append(line)
-    for problem in problems:
-        lines += [Content(""), S(f"■ {problem}", "$text-warning")]
-    return Content("\n").join(lines)
+            lines += _lines_of(command, width)
+    return lines
+
+
+def _lines_of(command: Command, width: int) -> list[Content]:
+    keys = " ".join(shown_key(key) for key in command.keys)
+    slash = f"{command.slash} {command.takes}".strip()
+    left = S(keys, "bold") + Content("  " if keys and slash else "") + S(slash, "$text-accent")
+    right = S(command.title, "$foreground 85%")
+    if command.when:
+        right += S(f"  {command.when}", DIM)
+    if width < 2 * LEFT_CELLS:  # one under the other
+        return [*left.wrap(max(1, width)), *(Content("  ") + line for line in right.wrap(max(1, width - 2)))]
+    first, *more = right.wrap(width - LEFT_CELLS)
+    gap = Content(" " * max(1, LEFT_CELLS - left.cell_length))
+    return [left + gap + first, *(Content(" " * LEFT_CELLS) + line for line in more)]
+
+
+class HelpText(Widget):
+    """Wraps itself to its width."""
+
+    DEFAULT_CSS = "HelpText { height: auto; }"
+
+    def __init__(self, commands: Commands, problems: Sequence[str]) -> None:
+        super().__init__()
+        self._commands, self._problems = commands, problems
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(help_lines(self._commands, self._problems, width))
+
+    def render(self) -> RenderResult:
+        return Content("\n").join(help_lines(self._commands, self._problems, max(1, self.content_size.width)))
 
 
 class HelpScreen(ModalScreen[None]):
@@ -46,14 +69,14 @@ class HelpScreen(ModalScreen[None]):
 
     def __init__(self, commands: Commands, problems: Sequence[str]) -> None:
         super().__init__(id="help")
-        self._content = help_content(commands, problems)
+        self._text = HelpText(commands, problems)
         self._closed_by = frozenset(("escape", "enter", "q", *commands["help"].keys))
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="help-box") as box:
-            box.border_title = Content("Keys and commands")
-            box.border_subtitle = Content("esc closes")
-            yield Static(self._content, markup=False)
+        with Vertical(id="help-box", classes="dialog"):
+            yield Static(dialog_head("Keys and commands"), classes="dialog-head", markup=False)
+            with VerticalScroll(id="help-scroll"):
+                yield self._text
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

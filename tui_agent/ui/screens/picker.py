@@ -10,8 +10,10 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
+
+from tui_agent.ui.dialog import dialog_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class Picker(ModalScreen[str | None]):
         self._on_highlight = on_highlight
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="picker-box") as box:
-            box.border_title = Content(self._title)
+        with Vertical(id="picker-box", classes="dialog"):
+            yield Static(dialog_head(self._title), classes="dialog-head", markup=False)
             yield Input(placeholder=self._placeholder, id="picker-input", compact=True)
             yield OptionList(id="picker-list", markup=False, compact=True)
 

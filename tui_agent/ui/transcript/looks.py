@@ -20,16 +20,16 @@ _STYLES: Final = {
     "key": "color: $foreground 66%; text-style: bold;",
     "rule": "color: $foreground 25%;",
     "name": "text-style: bold;",
-    "hue0": "color: $text-primary;",
-    "hue1": "color: $text-success;",
-    "hue2": "color: $text-secondary;",
-    "hue3": "color: $text-warning;",
-    "hue4": "color: $text-error;",
-    "bar0": "color: $text-primary 60%;",
-    "bar1": "color: $text-success 60%;",
-    "bar2": "color: $text-secondary 60%;",
-    "bar3": "color: $text-warning 60%;",
-    "bar4": "color: $text-error 60%;",
+    "hue0": "color: $person-0;",
+    "hue1": "color: $person-1;",
+    "hue2": "color: $person-2;",
+    "hue3": "color: $person-3;",
+    "hue4": "color: $person-4;",
+    "bar0": "color: $person-0 60%;",
+    "bar1": "color: $person-1 60%;",
+    "bar2": "color: $person-2 60%;",
+    "bar3": "color: $person-3 60%;",
+    "bar4": "color: $person-4 60%;",
     "agent": "color: $text-accent;",
     "warning": "color: $text-warning;",
     "error": "color: $text-error;",
@@ -96,7 +96,7 @@ def glyph_of(entry: Entry) -> tuple[str, str, str, str]:
             return "●", f"hue{entry.hue}", "▎", f"bar{entry.hue}"
         case "answer" | "task":
             return "✦", "agent", " ", ""
-        case "notice":
-            return "◌", "dim", " ", ""
+        case "notice":  # of a person: who came or went
+            return "◐" if entry.user else "◌", "dim", " ", ""
         case _:
             return " ", "", " ", ""

@@ -45,8 +45,8 @@ class Pane(ScrollView, can_focus=False):
     ALLOW_SELECT = False  # it has its own, over what is not on the screen too
     FOCUS_ON_CLICK = False
     DEFAULT_CSS = """
-    Transcript { height: 1fr; overflow-x: hidden; overflow-y: auto; }
-    Transcript { scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
+    Pane { height: 1fr; overflow-x: hidden; overflow-y: auto; }
+    Pane { scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     """
 
     class NeedOlder(Message):
