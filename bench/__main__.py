@@ -29,6 +29,11 @@ BENCHES = {
     "resume": ("rooms", "resume"),
     "acks": ("rooms", "throughput"),
     "ask": ("ask", "ask_to_first_token"),
+    "ui-stream": ("ui", "stream"),
+    "ui-long": ("ui", "long_stream"),
+    "ui-history": ("ui", "history"),
+    "ui-keys": ("ui", "keys"),
+    "ui-escape": ("ui", "escape"),
 }
 
 

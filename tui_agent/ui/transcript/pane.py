@@ -65,6 +65,8 @@ class Pane(ScrollView, can_focus=False):
         self._wanted: Anchor | None = None  # to go to when it is there
         self._is_settling = False
         self._styles: dict[str, Style] = {}
+        self._empty: Strip | None = None
+        self._bar = (0, 0, 0, False)
         self._asked_languages: set[str] = set()
 
     # ---- what the app asks for --------------------------------------------------------------------
@@ -155,15 +157,25 @@ class Pane(ScrollView, can_focus=False):
                 else self._settle_at_anchor(rows)
             )
             size = Size(columns, self.items.heights.total)
-            if size != self.virtual_size:
-                self.virtual_size = size
+            # Setting it as Textual means it lays out and draws the whole screen anew, at each new row.
+            self.set_reactive(Pane.virtual_size, size)
             top = max(0, min(top, size.height - rows))
             self.scroll_y = self.scroll_target_y = top
+            self._move_bar(size, top, rows)
             if self._anchor is None and not self._is_following:
                 self._anchor = self._at(top)
             self.items.tidy()
         finally:
             self._is_settling = False
+
+    def _move_bar(self, size: Size, top: int, rows: int) -> None:
+        """The scroll bar is drawn anew only when one sees it: drawing it costs as much as the text."""
+        total = max(1, size.height)
+        seen = (8 * rows * top // total, 8 * rows * rows // total, rows, total > rows)
+        if seen != self._bar:
+            self._bar = seen
+            self._scroll_update(size)
+            self.vertical_scrollbar.position = top
 
     def _settle_at_end(self, rows: int) -> int:
         at, need = len(self.items) - 1, 2 * rows
@@ -214,8 +226,10 @@ class Pane(ScrollView, can_focus=False):
         return Anchor(self.items.order[at], part, inside, view.offset_of(part, inside))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        if self._is_settling:
+            return
         super().watch_scroll_y(old_value, new_value)
-        if self._is_settling or not self.is_mounted:
+        if not self.is_mounted:
             return
         is_following = new_value >= self.max_scroll_y
         self._wanted = None
@@ -242,6 +256,7 @@ class Pane(ScrollView, can_focus=False):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles.clear()
+        self._empty = None
         self.items.redraw()
 
     def style(self, look: str) -> Style:
@@ -253,16 +268,37 @@ class Pane(ScrollView, can_focus=False):
             )
         return style
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The rows of the screen. Textual's own way makes new strips each time, so that what it keeps with a strip
+        (cut, filtered, as escape sequences) is lost; this costs half. It knows no border, padding, tint or opacity."""
+        filters = self.get_line_filters()
+        background = self.background_colors[1]
+        strips: list[Strip] = []
+        for y in crop.line_range:
+            strip = self.render_line(y)
+            for each in filters:
+                strip = strip.apply_filter(each, background)
+            strips.append(strip)
+        if crop.column_span != (0, self.size.width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
+
+    def _blank(self) -> Strip:
+        """An empty row: the same one as long as the width is."""
+        if self._empty is None or self._empty.cell_length != self.columns_shown:
+            self._empty = Strip.blank(self.columns_shown, self.style(""))
+        return self._empty
+
     def render_line(self, y: int) -> Strip:
         number = y + int(self.scroll_y)
         if number >= self.items.heights.total:
-            return Strip.blank(self.columns_shown, self.rich_style)
+            return self._blank()
         at, inside = self.items.heights.find(number)
         view = self.items.view(at)
         number, row = view.heights.find(inside)
         part = view.part(number)
         if row >= part.height:
-            return Strip.blank(self.columns_shown, self.rich_style)
+            return self._blank()
         chosen = self.chosen(at)
         if chosen is not None or self.cursor == view.entry.key:
             return self._strip(view, number, part, row, chosen)
@@ -288,8 +324,8 @@ class Pane(ScrollView, can_focus=False):
         is_cursor = self.cursor == view.entry.key and not (number == len(view.parts) - 1 and not spans)
         is_cursor = is_cursor and not (number == 0 and row < view.head_row)
         if not spans and mark == " " and not is_cursor:
-            return Strip.blank(self.columns_shown, self.rich_style)
-        plain = self.rich_style
+            return self._blank()
+        plain = self.style("")
         edge = Segment("▐", self.style("cursor")) if is_cursor else Segment(" ", plain)
         segments = [Segment(" " * (self.left - 1), plain), edge, Segment(mark, self.style(look)), Segment(" ", plain)]
         if part.block is not None and part.block.fence is not None:
