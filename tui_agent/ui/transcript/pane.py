@@ -285,8 +285,8 @@ class Pane(ScrollView, can_focus=False):
 
     def _blank(self) -> Strip:
         """An empty row: the same one as long as the width is."""
-        if self._empty is None or self._empty.cell_length != self.columns_shown:
-            self._empty = Strip.blank(self.columns_shown, self.style(""))
+        if self._empty is None or self._empty.cell_length != self.size.width:
+            self._empty = Strip.blank(self.size.width, self.style(""))
         return self._empty
 
     def render_line(self, y: int) -> Strip:
@@ -305,7 +305,7 @@ class Pane(ScrollView, can_focus=False):
         if part.strips is None:
             part.strips = [None] * part.height
         strip = part.strips[row]
-        if strip is None or strip.cell_length != self.columns_shown:
+        if strip is None or strip.cell_length != self.size.width:
             strip = part.strips[row] = self._strip(view, number, part, row, None)
         return strip
 
@@ -335,7 +335,7 @@ class Pane(ScrollView, can_focus=False):
                 segments.append(Segment(span.text, self.style(span.look)))
             else:
                 segments += self._selected(span, chosen)
-        return Strip(segments).adjust_cell_length(self.columns_shown, plain)
+        return Strip(segments).adjust_cell_length(self.size.width, plain)
 
     def _selected(self, span: Span, chosen: tuple[int, int]) -> list[Segment]:
         style = self.style(span.look)
