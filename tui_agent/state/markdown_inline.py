@@ -129,7 +129,7 @@ class _Parser:
             case "&":
                 if (entity := _ENTITY.match(text, at)) is not None:
                     shown = html.unescape(entity[0])
-                    if shown != entity[0] and shown.isprintable() and clean_text(shown) == shown:
+                    if shown and shown != entity[0] and shown.isprintable() and clean_text(shown) == shown:
                         self._add(shown, at, entity.end())
                         return entity.end()
             case "\n":

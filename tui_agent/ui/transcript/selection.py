@@ -42,7 +42,7 @@ def source_of(text: str, start: int, end: int) -> str:
         before -= 1
     found = _MARKS.match(text, end)
     behind = found.end() if found is not None else end
-    choices = ((start, end), (before, behind), (before, end), (start, behind))
+    choices = ((before, behind), (start, end), (before, end), (start, behind))
     return next((text[a:b] for a, b in choices if _is_even(text[a:b])), text[start:end])
 
 
