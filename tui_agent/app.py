@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import App
+from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from server.protocol import Event, RoomList
@@ -108,6 +109,7 @@ class ChatApp(App[int], inherit_bindings=False):
         self.soon()
 
     async def on_unmount(self) -> None:
+        self._painter.stop()
         if self._talking is not None:
             await self._talking.close()
 
@@ -160,7 +162,10 @@ class ChatApp(App[int], inherit_bindings=False):
         if self.chat_screen.is_mounted:
             if self._talking is not None:
                 self._talking.look()
-            self.chat_screen.draw(self.frame, self.conversation.take_changes())
+            try:
+                self.chat_screen.draw(self.frame, self.conversation.take_changes())
+            except NoMatches:  # its widgets are taken down already: the program ends
+                return
             if isinstance(self._driver, TerminalDriver):
                 self._driver.set_title(title_of(self.conversation))
 
