@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import pty
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -18,66 +15,13 @@ from server import protocol as wire
 from tests.client.conftest import Command
 from tests.fakes.agents import InstantAgent
 from tests.fakes.served import served
+from tests.fakes.terminal import Terminal, terminal
 from tests.fakes.wire_server import TIME, WireServer, free_port
 
 
-class Terminal:
-    """A process at a pty; everything it wrote is in `text`."""
-
-    def __init__(self, process: asyncio.subprocess.Process, fd: int) -> None:
-        self.process, self._fd = process, fd
-        self.text = ""
-        self._changed = asyncio.Event()
-        os.set_blocking(fd, False)
-        asyncio.get_running_loop().add_reader(fd, self._read)
-
-    def _read(self) -> None:
-        try:
-            self.text += os.read(self._fd, 65536).decode("utf-8", "replace")
-        except OSError:
-            asyncio.get_running_loop().remove_reader(self._fd)
-        self._changed.set()
-
-    def type(self, text: str) -> None:
-        os.write(self._fd, text.encode())
-
-    async def wait(self, words: str | Callable[[str], bool], within_s: float = 20.0) -> None:
-        """Until it has written that."""
-        try:
-            async with asyncio.timeout(within_s):
-                while not (words in self.text if isinstance(words, str) else words(self.text)):
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            raise AssertionError(f"never written: {words!r} in {self.text!r}") from None
-
-
-@contextlib.asynccontextmanager
-async def terminal(command: Command, *arguments: str, term: str) -> AsyncIterator[Terminal]:
-    ours, theirs = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-P", "-m", "tui_agent.cli", "--plain", *arguments],
-        stdin=theirs, stdout=theirs, stderr=theirs, cwd=command.folder, env=command.environ | {"TERM": term},
-        start_new_session=True, preexec_fn=lambda: _own_terminal(),
-    )  # fmt: skip
-    os.close(theirs)
-    opened = Terminal(process, ours)
-    try:
-        yield opened
-    finally:
-        asyncio.get_running_loop().remove_reader(ours)
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-        os.close(ours)
-
-
-def _own_terminal() -> None:
-    """So that Ctrl+C in the pty becomes SIGINT."""
-    import fcntl
-    import termios
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+def at_terminal(command: Command, *arguments: str, term: str) -> contextlib.AbstractAsyncContextManager[Terminal]:
+    argv = [sys.executable, "-P", "-m", "tui_agent.cli", "--plain", *arguments]
+    return terminal(argv, env=command.environ | {"TERM": term}, cwd=command.folder)
 
 
 # ---- in a pipe ---------------------------------------------------------------------------------------------
@@ -174,14 +118,14 @@ async def test_a_terminal_gets_lines_and_no_escape_of_ours(
     command: Command, server: WireServer, url: str, term: str
 ) -> None:
     server.events = [wire.UserMessage(1, TIME, "ben", "c0", "what \x1b]52;c;x\x07 was said", "r0")]
-    async with terminal(command, "--server", url, term=term) as shown:
-        await shown.wait("ben: what ␛]52;c;x␇ was said")
+    async with at_terminal(command, "--server", url, term=term) as shown:
+        await shown.wait_written("ben: what ␛]52;c;x␇ was said")
         shown.type("hello\n")
-        await shown.wait("fake: One two and hello.")
+        await shown.wait_written("fake: One two and hello.")
         await server.say("a word between")
-        await shown.wait("ben: a word between")
+        await shown.wait_written("ben: a word between")
         await server.show(wire.UserJoined(["chen"], 2))
-        await shown.wait("chen joined.")
+        await shown.wait_written("chen joined.")
         shown.type("/quit\n")
         await asyncio.wait_for(shown.process.wait(), 10)
     assert shown.process.returncode == 0
@@ -192,17 +136,17 @@ async def test_a_terminal_gets_lines_and_no_escape_of_ours(
 
 async def test_ctrl_c_stops_the_answer_and_twice_quits(command: Command, server: WireServer, url: str) -> None:
     server.answer = None
-    async with terminal(command, "--server", url, term="dumb") as shown:
-        await shown.wait("You are in #main")
+    async with at_terminal(command, "--server", url, term="dumb") as shown:
+        await shown.wait_written("You are in #main")
         shown.type("hello\n")
         await server.wait(lambda: bool(server.acks), 20)
         await server.begin("r1")
         await server.token("Half of it\n")
-        await shown.wait("fake: Half of it")
+        await shown.wait_written("fake: Half of it")
         shown.type("\x03")
-        await shown.wait("The answer was interrupted by ada.")
+        await shown.wait_written("The answer was interrupted by ada.")
         shown.type("\x03")
-        await shown.wait("Ctrl+C again quits.")
+        await shown.wait_written("Ctrl+C again quits.")
         shown.type("\x03")
         await asyncio.wait_for(shown.process.wait(), 10)
     assert shown.process.returncode == 130
@@ -215,16 +159,16 @@ async def test_a_lost_connection_and_its_return_are_said_and_what_is_typed_meanw
     port = free_port()
     async with contextlib.AsyncExitStack() as first:
         url = await first.enter_async_context(server.listen(port=port))
-        async with terminal(command, "--server", url, term="dumb") as shown:
-            await shown.wait("You are in #main")
+        async with at_terminal(command, "--server", url, term="dumb") as shown:
+            await shown.wait_written("You are in #main")
             await first.aclose()
-            await shown.wait("Connection lost; trying again…")
+            await shown.wait_written("Connection lost; trying again…")
             shown.type("typed meanwhile\n")
-            await shown.wait("Kept; it is sent when the connection is back.")
+            await shown.wait_written("Kept; it is sent when the connection is back.")
             async with server.listen(port=port):
                 shown.type("/reconnect\n")
-                await shown.wait("Connected again.")
-                await shown.wait("fake: One two and typed meanwhile.")
+                await shown.wait_written("Connected again.")
+                await shown.wait_written("fake: One two and typed meanwhile.")
                 shown.type("\x04")
                 await asyncio.wait_for(shown.process.wait(), 10)
     assert [event.content for event in server.events if isinstance(event, wire.UserMessage)] == ["typed meanwhile"]
@@ -233,16 +177,16 @@ async def test_a_lost_connection_and_its_return_are_said_and_what_is_typed_meanw
 async def test_sigterm_leaves_with_143_and_the_earlier_inputs_come_back(
     command: Command, server: WireServer, url: str
 ) -> None:
-    async with terminal(command, "--server", url, term="xterm-256color") as shown:
-        await shown.wait("You are in #main")
+    async with at_terminal(command, "--server", url, term="xterm-256color") as shown:
+        await shown.wait_written("You are in #main")
         shown.type("an earlier input\n")
-        await shown.wait("fake: One two and an earlier input.")
+        await shown.wait_written("fake: One two and an earlier input.")
         shown.process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(shown.process.wait(), 10)
     assert shown.process.returncode == 143
-    async with terminal(command, "--server", url, term="xterm-256color") as shown:
-        await shown.wait("Now:")
+    async with at_terminal(command, "--server", url, term="xterm-256color") as shown:
+        await shown.wait_written("Now:")
         shown.type("\x1b[A")
-        await shown.wait("> an earlier input")
+        await shown.wait_written("> an earlier input")
         shown.type("\n")
         await server.wait(lambda: len([e for e in server.events if isinstance(e, wire.UserMessage)]) == 2, 10)

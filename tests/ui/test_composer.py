@@ -94,6 +94,30 @@ async def test_a_slow_enter_after_a_burst_sends(stage: Stage, monkeypatch: pytes
         await until(lambda: said(app) == ["a burst of keys"])
 
 
+async def burst(app: ChatApp, text: str) -> None:
+    for char in text:
+        app.post_message(events.Key("enter" if char == "\r" else char, char))
+    await asyncio.sleep(0.1)
+
+
+async def test_an_enter_that_comes_late_with_the_last_letter_sends_and_in_a_short_paste_does_not(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Composer, "BURST_S", 0.03)
+    async with stage.app() as (app, _):
+        composer = app.chat_screen.composer
+        await burst(app, "a\rb\r")
+        assert composer.text == "a\nb\n"
+        composer.clear()
+        await burst(app, "\r")
+        await burst(app, "word\r")
+        assert composer.text == "word\n"
+        composer.clear()
+        await burst(app, "word")
+        await burst(app, "s\r")
+        await until(lambda: said(app) == ["words"])
+
+
 # ---- commands --------------------------------------------------------------------------------------------
 
 

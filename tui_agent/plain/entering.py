@@ -155,17 +155,13 @@ class Entering:
 
     def _interrupt(self, session: PlainSession) -> bool:
         """Ctrl+C: stop the answer; where there is none, the second time quits. False: quit."""
-        if self._wait(self._stop(session)):
+        if self._wait(session.interrupt(waits=not self._is_terminal)):
             return self._is_terminal
         if not self._is_terminal or time.monotonic() - self._asked_s < QUIT_AGAIN_S:
             return False
         self._asked_s = time.monotonic()
         self._printer.notice("Ctrl+C again quits.")
         return True
-
-    @staticmethod
-    async def _stop(session: PlainSession) -> bool:
-        return session.interrupt()
 
     def _wait(self, doing: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(doing, self._loop).result()

@@ -38,6 +38,12 @@ class PlainRoom:
         async with self._changed:
             await self._changed.wait_for(is_settled)
 
+    async def wait_answered(self) -> None:
+        """Until nothing is on its way and no answer is open."""
+        await self.wait_settled()
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.narrator.running is None)
+
     async def run(self) -> None:
         """Until cancelled or closed."""
         async with asyncio.TaskGroup() as group:

@@ -22,6 +22,7 @@ from tui_agent.state.narrator import Narrator
 from tui_agent.state.sending import Do, Say, SlashCommand, Wrong, read_input
 
 FINISH_S = 10.0
+INTERRUPT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +148,15 @@ class PlainSession:
             async with asyncio.timeout(FINISH_S):
                 await self.room.wait_settled()
 
-    def interrupt(self) -> bool:
-        """Ctrl+C: whether there was an answer to stop."""
-        return self.room.stop()
+    async def interrupt(self, *, waits: bool) -> bool:
+        """Ctrl+C: whether there was an answer to stop; `waits`: a moment, for its end."""
+        if not self.room.stop():
+            return False
+        if waits:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(INTERRUPT_S):
+                    await self.room.wait_answered()
+        return True
 
     # ---- the commands ----------------------------------------------------------------------------------------
 

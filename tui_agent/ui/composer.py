@@ -28,6 +28,7 @@ from tui_agent.ui.popup import Popup
 PLACEHOLDER = "Ask the room or the agent — / commands, @ people"
 SHORT_PLACEHOLDER = "Message — / commands, @ people"
 ALSO_NEW_LINE = frozenset({"shift+\r", "alt+\r", "ctrl+\n"})  # how xterm and others write the keys of the table
+LAGGED = 2  # so many keys and an Enter that came at once may be a person's, late: see what follows
 GATHER_FROM = 8  # keys of a burst are inserted one by one before this
 TYPING_AGAIN_S = 3.0
 TYPING_OVER_S = 5.0
@@ -80,6 +81,8 @@ class Composer(TextArea):
         self._pastes = Pastes()
         self._last_key_s = 0.0
         self._burst_length = 0
+        self._held_enter: Timer | None = None
+        self._has_burst_lines = False
         self._gathered: list[str] = []
         self._gathering: Timer | None = None
         self._is_loading = False
@@ -135,6 +138,7 @@ class Composer(TextArea):
         is_burst = event.time - self._last_key_s < self.BURST_S
         self._last_key_s = event.time
         self._burst_length = self._burst_length + 1 if is_burst else 0
+        self._settle_enter(is_burst)
         if is_burst and self._take_pasted_key(event):
             taken = True
         else:
@@ -150,6 +154,10 @@ class Composer(TextArea):
         char = "\n" if is_new_line else "\t" if event.key == "tab" else event.character
         if char is None or not (event.is_printable or char in "\n\t"):
             return False
+        if event.key in self.send_keys and self._burst_length <= LAGGED and not self._has_burst_lines:
+            self._held_enter = self.set_timer(self.BURST_S, self._send_held)
+            return True
+        self._has_burst_lines |= is_new_line
         if self._burst_length < GATHER_FROM:
             if event.is_printable and not is_new_line:
                 return False  # as typed: TextArea inserts it
@@ -159,6 +167,25 @@ class Composer(TextArea):
         if self._gathering is None:
             self._gathering = self.set_interval(self.BURST_S, self._flush_when_quiet)
         return True
+
+    def _settle_enter(self, is_burst: bool) -> None:
+        """An Enter was held: in a paste more follows at once, and it is a new line."""
+        if self._held_enter is not None:
+            if is_burst:
+                self._held_enter.stop()
+                self._held_enter = None
+                self._insert("\n")
+                self._has_burst_lines = True
+            else:
+                self._send_held()
+        if not is_burst:
+            self._has_burst_lines = False
+
+    def _send_held(self) -> None:
+        if self._held_enter is not None:
+            self._held_enter.stop()
+            self._held_enter = None
+            self._send()
 
     def _flush_when_quiet(self) -> None:
         if time.monotonic() - self._last_key_s >= self.BURST_S:
@@ -182,9 +209,7 @@ class Composer(TextArea):
         elif self.completing.take_key(key):
             pass
         elif key in self.send_keys:
-            text = self.full_text
-            if text.strip():
-                self.post_message(self.Sent(text))
+            self._send()
         elif key == "up" and self.navigator.is_first_wrapped_line(self.cursor_location):
             self._show_input(self.inputs.older(self.text))
         elif key == "down" and self.navigator.is_last_wrapped_line(self.cursor_location):
@@ -194,6 +219,11 @@ class Composer(TextArea):
         else:
             return False
         return True
+
+    def _send(self) -> None:
+        text = self.full_text
+        if text.strip():
+            self.post_message(self.Sent(text))
 
     def _insert(self, text: str) -> None:
         self.replace(text, *self.selection, maintain_selection_offset=False)
