@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,8 +17,6 @@ from tui_agent.state.sending import Do, Say, Wrong, read_input
 from tui_agent.writing import DraftFiles, InputFile
 
 if TYPE_CHECKING:
-    from textual.timer import Timer
-
     from tui_agent.app import ChatApp
     from tui_agent.conversation import Conversation
     from tui_agent.ui.composer import Composer
@@ -33,7 +32,7 @@ class Composing:
         folder = state_folder()
         self._input_file = InputFile(folder)
         self._drafts = DraftFiles(folder, app.settings.server_url, app.settings.user)
-        self._draft_timer: Timer | None = None
+        self._draft_timer: asyncio.TimerHandle | None = None
         self._room = ""  # whose draft the composer holds
         self._typing_in: Conversation | None = None  # who was told that one types
         self._has_said_no_disk = False
@@ -68,12 +67,18 @@ class Composing:
     def changed(self) -> None:
         """The text has changed: keep it soon."""
         if self._draft_timer is None:
-            self._draft_timer = self._app.set_timer(DRAFT_S, self.keep_draft)
+            # Not a timer of Textual's: one made while the app ends would outlive it.
+            self._draft_timer = asyncio.get_running_loop().call_later(DRAFT_S, self._keep_if_running)
+
+    def _keep_if_running(self) -> None:
+        self._draft_timer = None
+        if self._app.is_running:
+            self.keep_draft()
 
     def keep_draft(self) -> None:
         """Write the draft now."""
         if self._draft_timer is not None:
-            self._draft_timer.stop()
+            self._draft_timer.cancel()
             self._draft_timer = None
         if self._room:
             self._say_no_disk(self._drafts.write(self._room, self._composer.draft))

@@ -30,15 +30,19 @@ def read_file(path: Path, most_bytes: int) -> bytes:
         return file.read(most_bytes)
 
 
-def write_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
-    """Put the data under that name at once, on disk (fsync). Raises OSError; FileExistsError when not to replace."""
+def write_whole(path: Path, data: bytes, *, replace: bool = True, is_synced: bool = True) -> None:
+    """Put the data under that name at once, on disk (fsync). Raises OSError; FileExistsError when not to replace.
+
+    Not synced, a power cut may leave an empty file: for what is written often and not missed for ever.
+    """
     fresh = path.with_name(f".{path.name[:80]}.{uuid.uuid4().hex[:12]}.new")
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(fd)
+            if is_synced:
+                file.flush()
+                os.fsync(fd)
         if replace:
             os.replace(fresh, path)
         else:

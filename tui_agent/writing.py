@@ -77,7 +77,7 @@ class DraftFiles:
             else:
                 make_private_folder(self._folder.parent)
                 make_private_folder(self._folder)
-                write_whole(self.path(room), data)
+                write_whole(self.path(room), data, is_synced=False)  # a disk may take 100 ms for an fsync
         except OSError as exc:
             log.warning("a draft could not be kept: errno %s", exc.errno)
             return NO_DISK.format(self._folder.parent)

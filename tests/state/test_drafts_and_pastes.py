@@ -38,6 +38,8 @@ def test_the_name_of_a_paste_says_how_much_it_is_and_becomes_its_text() -> None:
     assert name == "[pasted 1: 30,000 bytes, 10,001 lines]"
     assert pastes.expand(f"see {name}.") == "see " + "a\nb" * 10_000 + "."
     assert pastes.used_in("nothing") == {}
+    assert pastes.size_bytes(f"é {name}{name}") == len(pastes.expand(f"é {name}{name}").encode())
+    assert pastes.size_bytes("[pasted 7: 3 bytes]") == 19
 
 
 def test_a_name_inside_a_pasted_text_is_only_text() -> None:

@@ -227,9 +227,14 @@ async def test_backspace_takes_the_name_of_a_paste_and_undo_brings_it_back(stage
         assert app.chat_screen.composer.full_text == "x" * 20_000
 
 
-async def test_four_megabytes_are_pasted_without_a_stall_and_the_limit_is_said_before_sending(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    "line", ["some words in a line, quite long perhaps as this one\n", "😀 und ein paar Wörter é\n"]
+)
+async def test_four_megabytes_are_pasted_without_a_stall_and_the_limit_is_said_before_sending(
+    stage: Stage, line: str
+) -> None:
     async with stage.app() as (app, pilot):
-        text = "some words in a line, quite long perhaps as this one\n" * 80_000
+        text = line * (4_194_304 // len(line.encode()))
         longest_s = 0.0
 
         async def watch() -> None:

@@ -24,15 +24,17 @@ class Pastes:
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}  # in bytes
         self._number = 0
 
     def keep(self, text: str) -> str:
         """Remember a paste; returns the name that stands for it. The oldest are forgotten beyond `MOST`."""
         self._number += 1
         lines = text.count("\n") + 1
-        about = f"{len(text.encode('utf-8', 'replace')):,} bytes" + (f", {lines:,} lines" if lines > 1 else "")
+        size_bytes = _size(text)
+        about = f"{size_bytes:,} bytes" + (f", {lines:,} lines" if lines > 1 else "")
         name = f"[pasted {self._number}: {about}]"
-        self._texts[name] = text
+        self._texts[name], self._sizes[name] = text, size_bytes
         while len(self._texts) > 1 and sum(map(len, self._texts.values())) > MOST:
             del self._texts[next(iter(self._texts))]
         return name
@@ -44,6 +46,15 @@ class Pastes:
         # In one pass: a name inside a pasted text is only text.
         return _NAME.sub(lambda match: self._texts.get(match[0], match[0]), text)
 
+    def size_bytes(self, text: str) -> int:
+        """Of the expanded text, without making it."""
+        size = _size(text)
+        if "[pasted " in text:
+            for match in _NAME.finditer(text):
+                if match[0] in self._texts:
+                    size += self._sizes[match[0]] - len(match[0])
+        return size
+
     def used_in(self, text: str) -> dict[str, str]:
         """Those whose name stands in the text."""
         if "[pasted " not in text:
@@ -53,9 +64,14 @@ class Pastes:
     def restore(self, texts: dict[str, str]) -> None:
         """Those of a draft."""
         self._texts.update(texts)
+        self._sizes.update({name: _size(text) for name, text in texts.items()})
         numbers = [int(match[1]) for match in map(_NAME.fullmatch, texts) if match is not None]
         self._number = max([self._number, *numbers])
 
     def name_before(self, line: str, column: int) -> str | None:
         """The name that ends at the column of a line, so that one Backspace takes it away."""
         return next((name for name in self._texts if line.endswith(name, 0, column)), None)
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))

@@ -6,8 +6,8 @@ a burst of keys never sends; the arrows at the edge walk through earlier inputs;
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterable
 from typing import ClassVar
 
 from textual import events
@@ -18,7 +18,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from tui_agent.state.clean import clean_text
+from tui_agent.state.clean import Cleaner, clean_text
 from tui_agent.state.drafts import Draft
 from tui_agent.state.history import Inputs
 from tui_agent.state.pastes import Pastes, is_big
@@ -30,8 +30,13 @@ SHORT_PLACEHOLDER = "Message — / commands, @ people"
 ALSO_NEW_LINE = frozenset({"shift+\r", "alt+\r", "ctrl+\n"})  # how xterm and others write the keys of the table
 LAGGED = 2  # so many keys and an Enter that came at once may be a person's, late: see what follows
 GATHER_FROM = 8  # keys of a burst are inserted one by one before this
+CLEAN_AT_ONCE = 32_768  # characters; 20 ms at worst
 TYPING_AGAIN_S = 3.0
 TYPING_OVER_S = 5.0
+
+
+def _with_newlines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")  # terminals paste newlines as CR
 
 
 class _Wrapped(WrappedDocument):
@@ -97,6 +102,11 @@ class Composer(TextArea):
         """What would be sent: every paste in its place."""
         self._flush()
         return self._pastes.expand(self.text)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of what would be sent (without keys that are still being gathered)."""
+        return self._pastes.size_bytes(self.text)
 
     @property
     def draft(self) -> Draft:
@@ -257,14 +267,25 @@ class Composer(TextArea):
         event.prevent_default()
         event.stop()
         self._flush()
-        self._paste(event.text)
+        await self._paste_slowly(event.text)
 
     def action_paste(self) -> None:
         """From the app's own clipboard."""
         self._paste(self.app.clipboard)
 
     def _paste(self, text: str) -> None:
-        text = clean_text(text.replace("\r\n", "\n").replace("\r", "\n"))  # terminals paste newlines as CR
+        self._paste_cleaned(clean_text(_with_newlines(text)))
+
+    async def _paste_slowly(self, text: str) -> None:
+        """Megabytes with emoji take seconds to clean: in pieces, so that the screen goes on meanwhile."""
+        text, cleaner, pieces = _with_newlines(text), Cleaner(), []
+        for begin in range(0, len(text), CLEAN_AT_ONCE):
+            if begin:
+                await asyncio.sleep(0)
+            pieces.append(cleaner.feed(text[begin : begin + CLEAN_AT_ONCE]))
+        self._paste_cleaned("".join([*pieces, cleaner.end()]))
+
+    def _paste_cleaned(self, text: str) -> None:
         if is_big(text) or len(text) + len(self.text) > self.MOST_IN_WIDGET:
             text = self._pastes.keep(text)
         self._insert(text)
@@ -338,8 +359,3 @@ class Composer(TextArea):
             self._typing_watch = None
             self._typing_said_s = float("-inf")
             self.post_message(self.Typing(False))
-
-
-def names_for(people: Iterable[str], me: str) -> list[str]:
-    """Who can be meant by `@`: the agent's room mates in order, oneself last."""
-    return [*sorted(name for name in people if name != me), me]

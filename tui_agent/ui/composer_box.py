@@ -59,11 +59,6 @@ class ComposerBox(Vertical):
             self._note = note
             self._show_edge()
 
-    @property
-    def size_bytes(self) -> int:
-        """Of what would be sent."""
-        return len(self.composer.full_text.encode("utf-8", "replace"))
-
     @on(TextArea.Changed)
     def _text_changed(self) -> None:
         self._show_edge()
@@ -78,7 +73,7 @@ class ComposerBox(Vertical):
         self._show_edge()
 
     def _show_edge(self) -> None:
-        size_bytes = self.size_bytes
+        size_bytes = self.composer.size_bytes
         is_too_long = size_bytes > self.message_bytes
         self.set_class(is_too_long, "-too-long")
         if is_too_long:
