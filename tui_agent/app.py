@@ -159,7 +159,7 @@ class ChatApp(App[int], inherit_bindings=False):
         self._painter.soon()
 
     def _paint(self) -> None:
-        if self.chat_screen.is_mounted:
+        if self.chat_screen.is_mounted and self.chat_screen.children:  # none: the app is ending
             if self._talking is not None:
                 self._talking.look()
             try:
