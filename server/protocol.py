@@ -333,6 +333,8 @@ class Complete(Struct, tag="complete"):
     code: str | UnsetType = UNSET
     message: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
+    title: str | UnsetType = UNSET
+    user: str | UnsetType = UNSET
 
 
 class Error(Struct, tag="error"):

@@ -26,9 +26,13 @@ from tui_agent.joining import CannotJoin, make_link
 from tui_agent.leaving import Leaving
 from tui_agent.link.base import Link, OutboxFull
 from tui_agent.moving import Moving
+from tui_agent.notifying import Notifying
+from tui_agent.paths import state_folder
 from tui_agent.rooms import OpenRooms
 from tui_agent.saving import Saving
+from tui_agent.seen import SeenFile
 from tui_agent.state.command import Commands
+from tui_agent.tasking import Tasking
 from tui_agent.ui.composer import Composer
 from tui_agent.ui.frame import Frame
 from tui_agent.ui.messages import CommandGiven
@@ -65,7 +69,8 @@ class ChatApp(App[int], inherit_bindings=False):
             self.problems.append(f"There is no theme of the name {shown(settings.theme)}; the default is used.")
         fitting = "dawn" if is_dark is False else "dusk"
         self.theme = settings.theme if settings.theme in self.available_themes else fitting
-        self.rooms = OpenRooms(settings.user, lambda room: connect(settings, room), self._on_news, self._run)
+        seen = SeenFile(state_folder(), settings.server_url, settings.user)
+        self.rooms = OpenRooms(settings.user, lambda room: connect(settings, room), self._on_news, self._run, seen)
         self.rooms.on_open.append(lambda conversation: conversation.listeners.append(self._heard))
         self.frame = Frame(self.rooms.show(settings.room))
         self.frame.key_of = {command.name: self.commands.key_of(command.name) for command in self.commands}
@@ -75,6 +80,8 @@ class ChatApp(App[int], inherit_bindings=False):
         self.choosing = Choosing(self)
         self.composing = Composing(self)
         self.saving = Saving(self)
+        self.notifying = Notifying(self)
+        self.tasking = Tasking(self)
         self._talking: Talking | None = None  # made when it is first used
         self._painter = Painter(self, self._paint)
         self._hint_timer: asyncio.TimerHandle | None = None
@@ -144,11 +151,13 @@ class ChatApp(App[int], inherit_bindings=False):
     def _on_news(self, conversation: Conversation) -> None:
         if conversation is self.rooms.current:
             self.soon()
+            self.tasking.look()
 
     def _heard(self, conversation: Conversation, event: Event) -> None:
         """Each event of each open room, after it was folded."""
         if isinstance(event, RoomList):
             self.choosing.rooms_came(event)
+        self.tasking.heard(conversation, event)
         if self._talking is not None:
             self._talking.heard(conversation, event)
 
@@ -170,7 +179,7 @@ class ChatApp(App[int], inherit_bindings=False):
                 self._driver.set_title(title_of(self.conversation))
 
     def _count_down(self) -> None:
-        if self.conversation.status.phase == "waiting":
+        if self.conversation.status.phase == "waiting" or self.conversation.chat.tasks:
             self.soon()
 
     def on_resize(self) -> None:

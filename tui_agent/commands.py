@@ -115,6 +115,20 @@ COMMANDS: Final = Commands(
             "export", "Write the whole room into a file", lambda app, words: app.saving.export(words),
             slash="/export", takes="[md|json] [PATH]", group="Rooms",
         ),
+        # ---- tasks ------------------------------------------------------------------------------------
+        Command("tasks", "Tasks: steps, results, stop one", lambda app, _: app.tasking.show(), "f4", group="Tasks"),
+        Command(
+            "task", "Give the agent long work; it goes on when you leave", lambda app, words: app.tasking.submit(words),
+            slash="/task", takes="PROMPT", group="Tasks",
+        ),
+        Command(
+            "cancel_task", "Stop a task (asks once)", lambda app, words: app.tasking.cancel(words),
+            slash="/cancel", takes="[ID or words of its title]", group="Tasks",
+        ),
+        Command(
+            "notify", "Notifications when a task has ended", lambda app, words: app.notifying.command(words),
+            slash="/notify", takes="on|off|test", group="Tasks",
+        ),
         # ---- the voice --------------------------------------------------------------------------------
         Command(
             "talk", "Talk: press, speak, fall silent or press again", lambda app, _: app.talking.press(), "f2",

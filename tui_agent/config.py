@@ -44,10 +44,9 @@ class Voice(Struct, frozen=True, kw_only=True):
 class Notify(Struct, frozen=True, kw_only=True):
     """`[notify]`"""
 
-    bell: bool = True
-    desktop: bool = False
-    tasks: bool = True
-    mentions: bool = True
+    on: bool = True  # tell when a task has ended while the terminal is not looked at
+    how: Literal["auto", "osc9", "osc777", "bell"] = "auto"  # as the terminal can
+    command: str = ""  # instead: a program that gets title and text as its last two arguments
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 from server.protocol import (
     CancelTask,
@@ -29,6 +30,9 @@ from tui_agent.state.chat import Change, Chat, Remove, Upsert
 from tui_agent.state.clean import clean_line
 from tui_agent.state.entry import Entry
 
+if TYPE_CHECKING:
+    from tui_agent.seen import SeenFile
+
 SMALL_ROOM = 12  # up to so many people, coming and going is told in the transcript
 HELP = "This room is empty. Write below; who joins it sees the same. F1 lists the keys, / the commands."
 DEMO_HELP = (
@@ -41,10 +45,17 @@ class Conversation:
     """One room. `on_news` is called after each thing that the screen should show (often; it must be cheap)."""
 
     def __init__(
-        self, room: str, user: str, connect: Callable[[str], Link], on_news: Callable[[Conversation], None]
+        self,
+        room: str,
+        user: str,
+        connect: Callable[[str], Link],
+        on_news: Callable[[Conversation], None],
+        seen: SeenFile | None = None,
     ) -> None:
         self.room = room
-        self.chat = Chat(user)
+        self._seen = seen
+        self._seen_id = None if seen is None else seen.read(room)
+        self.chat = Chat(user, self._seen_id)
         self._connect = connect
         self._link: Link | None = None
         self.status = LinkStatus("connecting")
@@ -80,6 +91,17 @@ class Conversation:
         now_s = time.monotonic()
         return {name: now_s - at_s for name, at_s in self.left_at_s.items() if name not in self.chat.people}
 
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether all that was there at the first welcome has come: what comes now is new."""
+        return self.chat.is_caught_up
+
+    def note_seen(self) -> None:
+        """Remember, over sessions, that all up to now was seen."""
+        if self._seen is not None and self.chat.is_caught_up and self.chat.head != self._seen_id:
+            self._seen_id = self.chat.head
+            self._seen.write(self.room, self.chat.head)
+
     def set_shown(self, is_shown: bool) -> None:
         """Whether it is on the screen: only then are changes kept for drawing."""
         self._is_shown = is_shown
@@ -103,6 +125,7 @@ class Conversation:
                     link.cancel()
         finally:
             self.is_running = False
+            self.note_seen()
 
     async def close(self) -> None:
         """Leave politely."""
@@ -113,7 +136,10 @@ class Conversation:
         match event:
             case Received(received):
                 before = frozenset(self.chat.people) if isinstance(received, UserJoined | UserLeft) else ()
+                was_caught_up = self.chat.is_caught_up
                 self._note(self.chat.apply(received))
+                if not was_caught_up:
+                    self.note_seen()  # what ended meanwhile is on the screen now
                 if isinstance(received, Snapshot):
                     self._is_greeted = False  # everything is anew
                 if isinstance(received, Snapshot | Welcome | UserMessage):
@@ -197,7 +223,13 @@ class Conversation:
             else:
                 self._note(self.chat.forget(cid))
                 self.send(text)
-        return bool(unsent)
+        offered_tasks = self._offered_tasks()
+        for cid in offered_tasks:
+            self.link.resend_stale(cid)
+        return bool(unsent or offered_tasks)
+
+    def _offered_tasks(self) -> list[str]:
+        return [item.cid for item in self.link.pending if item.is_stale and isinstance(item.command, SubmitTask)]
 
     def discard(self) -> bool:
         """Drop what was refused or only offered; False when there is none."""
@@ -205,8 +237,11 @@ class Conversation:
         for cid, _ in unsent:
             self.link.forget(cid)
             self._note(self.chat.forget(cid))
+        offered_tasks = self._offered_tasks()
+        for cid in offered_tasks:
+            self.link.forget(cid)
         self._on_news(self)
-        return bool(unsent)
+        return bool(unsent or offered_tasks)
 
     def command(self, command: Clear | SubmitTask | CancelTask | Rooms) -> None:
         """Any other command. Raises OutboxFull."""

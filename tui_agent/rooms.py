@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tui_agent.conversation import Conversation
 from tui_agent.link.base import Link
+
+if TYPE_CHECKING:
+    from tui_agent.seen import SeenFile
 
 MOST_OPEN = 8
 
@@ -24,11 +28,13 @@ class OpenRooms:
         connect: Callable[[str], Link],
         on_news: Callable[[Conversation], None],
         start: Callable[[Conversation], None],
+        seen: SeenFile | None = None,
     ) -> None:
         self._user = user
         self._connect = connect
         self._on_news = on_news
         self._start = start
+        self._seen = seen
         self._open: dict[str, Conversation] = {}  # least recently seen first
         self.on_open: list[Callable[[Conversation], None]] = []  # called with each new conversation before it runs
         self._closing: set[asyncio.Task[None]] = set()
@@ -52,7 +58,7 @@ class OpenRooms:
         """Make `room` the current one, joining it when it is not open."""
         conversation = self._open.get(room)
         if conversation is None:
-            conversation = Conversation(room, self._user, self._connect, self._on_news)
+            conversation = Conversation(room, self._user, self._connect, self._on_news, self._seen)
             for tell in self.on_open:
                 tell(conversation)
         if self._open:
@@ -73,7 +79,7 @@ class OpenRooms:
         """A new link and a new fold for the current room: what F5 does when it broke."""
         room = self.current.room
         self._close(room)
-        conversation = self._open[room] = Conversation(room, self._user, self._connect, self._on_news)
+        conversation = self._open[room] = Conversation(room, self._user, self._connect, self._on_news, self._seen)
         for tell in self.on_open:
             tell(conversation)
         return conversation

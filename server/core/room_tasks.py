@@ -84,6 +84,8 @@ def complete(
         code=UNSET if outcome.code is None else outcome.code,
         message=outcome.message or UNSET,
         by=UNSET if by is None else by,
+        title=old.title,
+        user=old.user,
     )
     state = replace(state, head=event.id, tasks=tuple(kept for kept in state.tasks if kept is not old))
     return Plan((event,), state, ack)

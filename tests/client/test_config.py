@@ -57,7 +57,7 @@ def test_keys_and_the_servers_table_are_taken(environ: dict[str, str]) -> None:
         ("# x\n[voice]\n# y\nrate = 9\n", 4, "`voice.rate` must be a whole number from 50 to 500"),
         ('[voice]\nsend = "maybe"\n', 2, '`voice.send` must be "auto" or "review"'),
         ("[voice]\nvolume = 1.5\n", 2, "`voice.volume` must be a number from 0 to 1"),
-        ("[notify]\nbell = 0\n", 2, "`notify.bell` must be true or false"),
+        ("[notify]\non = 0\n", 2, "`notify.on` must be true or false"),
         ("[notify]\nbel = true\n", 2, "no setting `notify.bel`"),
         ("voice = 3\n", 1, "`voice` must be a table"),
         ("[keys]\nstop = 3\n", 2, "`keys.stop` must be a text"),

@@ -5,49 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from server.agents.demo import DemoAgent
-from server.agents.work import Assignment, Site
-from server.core.task import Moved, Outcome, percent_of
 from tests.fakes.served import served
 from tests.fakes.wire_client import WireClient
-
-
-@dataclass
-class HeldWorker:
-    """Works in steps that wait until the test lets them go, by the prompt's first word."""
-
-    steps: int = 3
-    began: dict[str, int] = field(default_factory=dict)
-    gates: dict[str, asyncio.Semaphore] = field(default_factory=dict)
-    cancelled: set[str] = field(default_factory=set)
-
-    def let(self, name: str, steps: int = 1) -> None:
-        """Let so many steps of a task be done."""
-        for _ in range(steps):
-            self.gates.setdefault(name, asyncio.Semaphore(0)).release()
-
-    async def work(self, assignment: Assignment, site: Site) -> Outcome:
-        name = assignment.prompt.split()[0]
-        gate = self.gates.setdefault(name, asyncio.Semaphore(0))
-        steps = tuple(f"part {number}" for number in range(self.steps))
-        for number in range(self.steps):
-            site.report(Moved(percent_of(number, self.steps), steps[number], number, steps), "x" * number)
-
-            async def step(number: int = number) -> int:
-                self.began[name] = number
-                try:
-                    await gate.acquire()
-                except asyncio.CancelledError:
-                    self.cancelled.add(name)
-                    raise
-                return number
-
-            await site.remember(f"part {number}", step)
-        return Outcome("completed", f"{name} is done")
+from tests.fakes.workers import HeldWorker
 
 
 async def until(condition: Callable[[], object], within_s: float = 10.0) -> None:

@@ -41,8 +41,10 @@ from server.protocol import (
     UserTyping,
     Welcome,
 )
+from tui_agent.state import tasks
 from tui_agent.state.clean import Cleaner, clean_line, clean_text
 from tui_agent.state.entry import Entry, EntryState
+from tui_agent.state.tasks import Away, EndedTask
 
 HUES = 5
 OFFERED = "written a while ago and never sent · /resend sends it, /discard drops it"
@@ -121,7 +123,8 @@ def hue_of(name: str) -> int:
 class Chat:
     """One room as `me` sees it."""
 
-    def __init__(self, me: str) -> None:
+    def __init__(self, me: str, seen_id: int | None = None) -> None:
+        """`seen_id`: the last durable event that `me` saw on an earlier visit; None for a first one."""
         self.me = me
         self.room = ""
         self.people: dict[str, Person] = {}
@@ -131,7 +134,10 @@ class Chat:
         self.message_bytes = 60_000
         self.usage: Usage | None = None
         self.running: Running | None = None
-        self.tasks: dict[str, TaskInfo] = {}
+        self.tasks: dict[str, TaskInfo] = {}  # open ones
+        self.ended_tasks: dict[str, EndedTask] = {}  # of what is loaded
+        self.head = 0  # the newest durable event
+        self._away = Away(seen_id)
         self.oldest_id = 0  # of what is loaded; 0: nothing
         self.has_older = False
         self._entries: dict[str, Entry] = {}  # in the order of the screen
@@ -146,6 +152,11 @@ class Chat:
         """Everything on the screen, oldest first."""
         self._join()
         return [*self._entries.values(), *(e for key, e in self._mine.items() if key not in self._entries)]
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether all that was there at the first welcome has come."""
+        return self._away.is_over
 
     @property
     def queued(self) -> int:
@@ -205,12 +216,15 @@ class Chat:
             case Progress():
                 task = self.tasks.get(event.task)
                 if task is not None:
-                    task.percent = max(task.percent, event.percent)
-                    task.message = clean_line(event.message)
+                    self.tasks[event.task] = tasks.moved(task, event)
             case RoomList():
                 pass
             case _:
-                return self._durable(event)
+                changes = self._durable(event)
+                if event.id is not UNSET:
+                    self.head = event.id
+                    changes += self._tell_away(event.id)
+                return changes
         return []
 
     def _welcome(self, event: Welcome) -> list[Change]:
@@ -222,11 +236,12 @@ class Chat:
         self.message_bytes = event.limits.message_bytes
         # What ended meanwhile is still known by its title until the replay tells its end.
         known = self.tasks if event.recovered else {}
-        self.tasks = known | {task.task: task for task in event.tasks}
+        self.tasks = known | {task.task: tasks.cleaned(task) for task in event.tasks}
+        self._away.welcome(event.head)
         self._queue = [item.id for item in event.queue]
         if not event.recovered:
             return []
-        changes = self._requeue()
+        changes = self._requeue() + self._tell_away(self.head)
         if self.running is not None and (event.open_run is None or event.open_run.run != self.running.run):
             self._join()
             self.running = None  # its end is among the events that follow
@@ -243,8 +258,10 @@ class Chat:
         self._message_of.clear()
         self.running = self._opens = None
         self.usage = None
+        open_tasks = dict(self.tasks)  # as the welcome told them: the events here are older
         for old in event.events:
             self._durable(old)
+        self.tasks = open_tasks
         self._last_id = event.head
         self.oldest_id = _first_id(event.events)
         self.has_older = event.more
@@ -254,6 +271,8 @@ class Chat:
             if content is not UNSET and content:
                 self._token(Token(event.open_run.run, 0, content))
         self._requeue()
+        self.head = event.head
+        self._tell_away(event.head)
         return [Reset(tuple(self.entries))]
 
     def _page(self, event: Page) -> list[Change]:
@@ -266,6 +285,7 @@ class Chat:
         entries = {key: entry for key, entry in older._entries.items() if key not in self._entries}
         self._entries = entries | self._entries
         self._message_of = older._message_of | self._message_of
+        self.ended_tasks = older.ended_tasks | self.ended_tasks
         self.oldest_id = _first_id(event.events) or self.oldest_id
         self.has_older = event.more
         return [Prepend(tuple(entries.values()))] if entries else []
@@ -301,9 +321,7 @@ class Chat:
                 self.usage = None
                 return [*changes, self._put(notice)]
             case TaskSubmitted():
-                info = TaskInfo(event.task, clean_line(event.title), clean_line(event.user), "queued", 0, "")
-                self.tasks[event.task] = info
-                return []
+                return self._task_submitted(event)
             case Complete():
                 return self._task_ended(event)
             case _:
@@ -341,18 +359,28 @@ class Chat:
         )  # fmt: skip
         return [*self._taken_up(asked), self._put(entry, asked)]
 
+    def _task_submitted(self, event: TaskSubmitted) -> list[Change]:
+        info = tasks.submitted(event)
+        self.tasks.setdefault(event.task, info)  # a welcome may have told more of it
+        who = f"the agent took on a task for {info.user}" if event.run is not UNSET else f"{info.user} gave a task"
+        text = f"{who}: {info.title}"
+        return [self._put(Entry(f"n:{event.id}", "notice", text, time_s=seconds(event.time), id=event.id))]
+
     def _task_ended(self, event: Complete) -> list[Change]:
-        info = self.tasks.pop(event.task, None)
-        title = info.title if info is not None else "a task"
+        task = tasks.ended(event, self.tasks.pop(event.task, None))
+        self.ended_tasks[event.task] = task
+        self._away.ended(event.id, task)
         state: EntryState = {"completed": "done", "canceled": "interrupted"}.get(event.status, "failed")  # type: ignore[assignment]
-        note = "" if event.message is UNSET else clean_line(event.message)
-        if event.status == "canceled" and event.by is not UNSET:
-            note = f"stopped by {clean_line(event.by)}"
         entry = Entry(
-            f"t:{event.task}", "task", clean_text(event.result), title, state=state, note=note,
+            f"t:{event.task}", "task", task.result, task.title, state=state, note=task.note,
             time_s=seconds(event.time), id=event.id, is_folded=True, has_markdown=True,
         )  # fmt: skip
         return [self._put(entry)]
+
+    def _tell_away(self, id: int) -> list[Change]:
+        """What ended while one was away, once all of it has come."""
+        lines = self._away.passed(id)
+        return [self._put(Entry(f"away:{id}:{n}", "notice", line)) for n, line in enumerate(lines)]
 
     def _put(self, entry: Entry, asked: Sequence[int] = ()) -> Upsert:
         """Into its place: as it stood, after the last message it answers, or at the end."""

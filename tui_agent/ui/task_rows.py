@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
+from msgspec import UNSET
 from textual.content import Content
 
 from server.protocol import TaskInfo
-from tui_agent.state.chat import Chat
+from tui_agent.state.chat import Chat, seconds
+from tui_agent.state.tasks import left_s, left_words, step_words
 
 DIM = "$foreground 56%"
 MOST_TASKS = 6
@@ -16,19 +20,24 @@ def tasks_rows(chat: Chat, width: int) -> list[Content]:
     """The panel's part: a head, then title, bar and note of each."""
     if not chat.tasks:
         return []
+    now_s = time.time()
     running = sum(task.status == "running" for task in chat.tasks.values())
     rows = [S("TASKS", f"bold {DIM}") + S(f"  {running} running", DIM), Content("")]
     for number, task in enumerate(list(chat.tasks.values())[:MOST_TASKS]):
-        rows += [*_task(task, width, "$text-primary" if number % 2 == 0 else "$text-secondary", chat.me), Content("")]
+        hue = "$text-primary" if number % 2 == 0 else "$text-secondary"
+        rows += [*_task(task, width, hue, chat.me, now_s), Content("")]
     return rows
 
 
-def _task(task: TaskInfo, width: int, hue: str, me: str) -> list[Content]:
+def _task(task: TaskInfo, width: int, hue: str, me: str, now_s: float) -> list[Content]:
     percent = f"{task.percent}%" if task.status == "running" else task.status
     title = Content(task.title).truncate(max(1, width - len(percent) - 1), ellipsis=True)
     head = title + Content(" " * max(1, width - title.cell_length - len(percent))) + S(percent, f"bold {hue}")
     note = " · ".join(part for part in (task.message, "" if task.user == me else task.user) if part)
-    return [head, progress_bar(task.percent, width, hue), S(note, DIM).truncate(width, ellipsis=True)]
+    rows = [head, progress_bar(task.percent, width, hue), S(note, DIM).truncate(width, ellipsis=True)]
+    left = left_s(task, None if task.started is UNSET else seconds(task.started), now_s)
+    more = " · ".join(part for part in (step_words(task), "" if left is None else left_words(left)) if part)
+    return [*rows, S(more, DIM).truncate(width, ellipsis=True)] if more else rows
 
 
 def progress_bar(percent: int, width: int, hue: str) -> Content:
