@@ -17,9 +17,9 @@ from textual.widgets.option_list import Option
 from server.protocol import TaskInfo
 from tui_agent.state.chat import Chat, seconds
 from tui_agent.state.tasks import MARKS, EndedTask, left_s, left_words, step_words
+from tui_agent.ui.dialog import DIM, dialog_head
 from tui_agent.ui.task_rows import progress_bar
 
-DIM = "$foreground 56%"
 ROW_CELLS = 68
 HELP = "enter opens · del stops · esc closes"
 S = Content.styled
@@ -96,7 +96,7 @@ class TasksScreen(ModalScreen[None]):
         text = self.query_one("#tasks-text", Static)
         detail = self.query_one("#tasks-detail", VerticalScroll)
         keys = "del again stops it · any other key does not" if self._asks else HELP
-        self.query_one("#tasks-head", Static).update(S("Tasks", "bold $foreground") + S(f"   {keys}", DIM))
+        self.query_one("#tasks-head", Static).update(dialog_head("Tasks", keys))
         if not self._shown:
             detail.display = True
             text.update(S("No task yet. /task and the work to be done starts one; it goes on when you leave.", DIM))
