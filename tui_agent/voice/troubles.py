@@ -96,11 +96,11 @@ def process_ended() -> VoiceFault:
 
 
 def speech_ended() -> VoiceFault:
-    return VoiceFault("process", "The voice process ended and runs anew. The answer is on the screen.")
+    return VoiceFault("process", "The voice process ended and runs anew. The answer is here.")
 
 
 def process_ends_again() -> VoiceFault:
-    return VoiceFault("process", f"The voice process ended twice. F2 retries. See: {DOCTOR}")
+    return VoiceFault("process", f"The voice ended twice. F2 retries. See: {DOCTOR}")
 
 
 def _short(name: str) -> str:
