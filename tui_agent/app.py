@@ -19,7 +19,7 @@ from server.protocol import Event, RoomList
 from tui_agent.choosing import Choosing
 from tui_agent.commands import COMMANDS
 from tui_agent.composing import Composing
-from tui_agent.config import Settings, shown
+from tui_agent.config import Settings, place_in_file
 from tui_agent.conversation import Conversation
 from tui_agent.crash import note_crash
 from tui_agent.joining import CannotJoin, make_link
@@ -66,7 +66,8 @@ class ChatApp(App[int], inherit_bindings=False):
         self.register_theme(DUSK)
         self.register_theme(DAWN)
         if settings.theme and settings.theme not in self.available_themes:
-            self.problems.append(f"There is no theme of the name {shown(settings.theme)}; the default is used.")
+            self.problems.append(f"{place_in_file('theme')}: there is no such theme; the default is used.")
+        self.animation_level = "none" if settings.reduced_motion else "basic"
         fitting = "dawn" if is_dark is False else "dusk"
         self.theme = settings.theme if settings.theme in self.available_themes else fitting
         seen = SeenFile(state_folder(), settings.server_url, settings.user)
@@ -197,6 +198,12 @@ class ChatApp(App[int], inherit_bindings=False):
     def _need_older(self) -> None:
         self.conversation.need_older()
 
+    @on(Transcript.LinkClicked)
+    def _link_clicked(self, message: Transcript.LinkClicked) -> None:
+        from tui_agent.ui.screens.link import LinkScreen
+
+        self.push_screen(LinkScreen(message.url))
+
     def say(self, sentence: str, *, for_s: float | None = HINT_S) -> None:
         """One sentence in the status line, for a while (None: until the next one)."""
         self.frame.hint = sentence
@@ -312,9 +319,9 @@ class ChatApp(App[int], inherit_bindings=False):
 
 
 def key_table(settings: Settings) -> tuple[Commands, Sequence[str]]:
-    """The commands with the keys of `[keys]`, and a sentence for each key that cannot be used."""
+    """The commands with the keys of `[keys]`, and for each that cannot be used file, line, key and why."""
     commands, problems = COMMANDS.with_keys(settings.keys)
-    return commands, [f"[keys] {name}: {sentence}" for name, sentence in problems]
+    return commands, [f"{place_in_file(f'keys.{name}')}: {sentence}" for name, sentence in problems]
 
 
 def title_of(conversation: Conversation) -> str:

@@ -192,6 +192,16 @@ def line_of(text: str, dotted: str) -> int:
     return best
 
 
+def place_in_file(dotted: str, environ: Mapping[str, str] | None = None) -> str:
+    """`PATH, line 12: `key`` for a setting; only its name when it came from elsewhere."""
+    path = config_file(environ)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return f"`{shown(dotted)}`"
+    return f"{path}, line {line_of(text, dotted)}: `{shown(dotted)}`"
+
+
 def shown(text: str) -> str:
     """A name out of a file, cut and without what could command a terminal."""
     text = "".join(char if char.isprintable() else "\ufffd" for char in text)

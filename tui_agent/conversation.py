@@ -61,6 +61,7 @@ class Conversation:
         self.status = LinkStatus("connecting")
         self.retry_at_s = 0.0  # monotonic; when the next attempt begins
         self.is_running = False
+        self.monotonic_s: Callable[[], float] = time.monotonic
         self.left_at_s: dict[str, float] = {}  # who was here and left: monotonic
         self.scroll_position: object | None = None  # where the transcript stood when another room was shown
         self.listeners: list[Callable[[Conversation, Event], None]] = []  # hear each event after it was folded
@@ -83,12 +84,12 @@ class Conversation:
 
     @property
     def retry_in_s(self) -> float:
-        return max(0.0, self.retry_at_s - time.monotonic())
+        return max(0.0, self.retry_at_s - self.monotonic_s())
 
     @property
     def left_for_s(self) -> dict[str, float]:
         """For how long those are away who left, longest first."""
-        now_s = time.monotonic()
+        now_s = self.monotonic_s()
         return {name: now_s - at_s for name, at_s in self.left_at_s.items() if name not in self.chat.people}
 
     @property
@@ -149,7 +150,7 @@ class Conversation:
                     listener(self, received)
             case StatusChanged(status):
                 self.status = status
-                self.retry_at_s = time.monotonic() + status.retry_in_s
+                self.retry_at_s = self.monotonic_s() + status.retry_in_s
             case PendingChanged(pending):
                 for item in pending:
                     if isinstance(item.command, Message):
@@ -173,7 +174,7 @@ class Conversation:
         match event:
             case UserLeft(users=users):
                 for user in map(clean_line, users):
-                    self.left_at_s[user] = time.monotonic()
+                    self.left_at_s[user] = self.monotonic_s()
                     self._note_moved(user, "left", is_news=user in before)
             case UserJoined(users=users):
                 for user in map(clean_line, users):

@@ -99,6 +99,7 @@ async def scene(size: tuple[int, int], theme: str = "dusk") -> AsyncIterator[Sce
     link = ScriptedLink(ROOM)
     settings = Settings(user="ada", room=ROOM, server_url="ws://127.0.0.1:1", theme=theme)
     app = ChatApp(settings, connect=lambda _settings, _room: link)
+    app.conversation.monotonic_s = lambda: 86_400.0  # the same countdown in each picture
     async with app.run_test(size=size) as pilot:
         await until(lambda: app.conversation.is_running)
         link.tell_status(LIVE)
@@ -139,7 +140,6 @@ async def queued(scene: Scene) -> None:
 
 async def reconnecting(scene: Scene) -> None:
     await streaming(scene)
-    scene.app.conversation.retry_at_s = 0
     scene.link.tell_status(LinkStatus("waiting", 2, retry_in_s=3.2, sentence="The connection was cut."))
     await scene.settle()
 

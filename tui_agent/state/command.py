@@ -77,47 +77,52 @@ class Commands:
     def with_keys(self, wanted: Mapping[str, str]) -> tuple[Commands, list[tuple[str, str]]]:
         """The table with a person's keys, and what is wrong with them: (name, sentence) each, the default stays.
 
-        "none" takes the key away. A key that two actions of one place would share is a conflict: the config's loses
-        against another of the config that came first, and a default gives way to the config's.
+        "none" takes the key away. Two actions of one place cannot share a key (the screen's keys are seen everywhere):
+        of two wishes the first has it, and a default gives way to a wish.
         """
         problems: list[tuple[str, str]] = []
-        chosen: dict[str, str] = {}
-        taken: dict[str, str] = {}
+        chosen: dict[str, tuple[str, ...]] = {}
         for name, text in wanted.items():
-            sentence = self._why_not(name, text, taken)
+            sentence = self._why_not(name, text, chosen)
             if sentence:
                 problems.append((name, sentence))
-                continue
-            keys = () if text.strip().lower() == "none" else parse_keys(text)
-            assert keys is not None
-            chosen[name] = ",".join(keys)
-            taken.update(dict.fromkeys(keys, name))
+            else:
+                chosen[name] = () if text.strip().lower() == "none" else parse_keys(text) or ()
         commands: list[Command] = []
         for command in self:
-            if command.name in chosen:
-                commands.append(replace(command, key=chosen[command.name]))
-                continue
-            lost = [key for key in command.keys if key in taken]
-            if lost:
-                kept = ",".join(key for key in command.keys if key not in taken)
-                command = replace(command, key=kept)
-                if not kept and command.name not in chosen:
-                    by = taken[lost[0]]
-                    problems.append((by, f"{shown_key(lost[0])} was the key of `{command.name}`, which has none now."))
-            commands.append(command)
+            keys = chosen.get(command.name)
+            if keys is None:
+                by_key = {key: by for key in command.keys if (by := self._holder(key, command, chosen))}
+                keys = tuple(key for key in command.keys if key not in by_key)
+                if by_key and not keys:
+                    key, by = next(iter(by_key.items()))
+                    problems.append((by, f"{shown_key(key)} was the key of `{command.name}`, which has none now."))
+            commands.append(replace(command, key=",".join(keys)))
         return Commands(commands), problems
 
-    def _why_not(self, name: str, text: str, taken: Mapping[str, str]) -> str:
+    def _holder(self, key: str, command: Command, chosen: Mapping[str, tuple[str, ...]]) -> str:
+        """Which wish has the key in the place where `command` would want it; "" for none."""
+        for name, keys in chosen.items():
+            if (
+                key in keys
+                and "screen" in (command.owner, self[name].owner)
+                or (key in keys and command.owner == self[name].owner)
+            ):
+                return name
+        return ""
+
+    def _why_not(self, name: str, text: str, chosen: Mapping[str, tuple[str, ...]]) -> str:
         if name not in self:
-            return "there is no action of this name; F1 lists them."
+            return "there is no action of this name; it is ignored (F1 lists them)."
         if text.strip().lower() == "none":
             return ""
         keys = parse_keys(text)
         if keys is None:
             return "this is no key (write it as f6, ctrl+o or shift+f2); the default is used."
         for key in keys:
-            if key in taken:
-                return f"{shown_key(key)} is the key of `{taken[key]}` already; the default is used."
+            holder = self._holder(key, self[name], chosen)
+            if holder:
+                return f"{shown_key(key)} is the key of `{holder}` already; the default is used."
             if len(key) == 1 or key in _NEVER:
                 return f"{shown_key(key)} is needed for writing; the default is used."
         return ""
@@ -128,20 +133,24 @@ _NAMED: Final = frozenset(
     + ["up", "down", "left", "right"]
 )
 _NEVER: Final = frozenset({"space", "backspace", "tab", "left", "right", "shift+space"})
-_ORDER: Final = ("ctrl", "alt", "shift", "super", "meta")
+_MODIFIERS: Final = frozenset({"ctrl", "alt", "shift", "super", "meta"})
 _ALIASES: Final = {"esc": "escape", "return": "enter", "pgup": "pageup", "pgdn": "pagedown", "del": "delete"}
 
 
 def parse_keys(text: str) -> tuple[str, ...] | None:
-    """Keys as Textual names them, from `Ctrl+O, F6`; None when one cannot be a key."""
+    """Keys as Textual names them (modifiers in the alphabet's order), from `Ctrl+O, F6`; None when one is no key."""
     keys = []
     for part in text.lower().replace("^", "ctrl+").split(","):
         *modifiers, key = part.strip().replace(" ", "").split("+")
         key = _ALIASES.get(key, key)
         is_key = key in _NAMED or re.fullmatch(r"f([1-9]|1[0-9]|2[0-4])|[a-z0-9]", key) is not None
-        if not is_key or any(modifier not in _ORDER for modifier in modifiers) or len(set(modifiers)) < len(modifiers):
+        if (
+            not is_key
+            or any(modifier not in _MODIFIERS for modifier in modifiers)
+            or len(set(modifiers)) < len(modifiers)
+        ):
             return None
-        keys.append("+".join([*sorted(modifiers, key=_ORDER.index), key]))
+        keys.append("+".join([*sorted(modifiers), key]))
     return tuple(keys) or None
 
 

@@ -56,7 +56,9 @@ class Picker(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         self._fill()
-        self.query_one(Input).focus()
+        box = self.query_one(Input)
+        box.cursor_blink = False  # a blink is two paints a second for nothing
+        box.focus()
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """The list has changed while it was open."""
