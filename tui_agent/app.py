@@ -15,7 +15,7 @@ from textual.app import App
 from textual.css.query import NoMatches
 from textual.screen import Screen
 
-from server.protocol import Event, RoomList
+from server.protocol import Event, Interrupted, RoomList
 from tui_agent.choosing import Choosing
 from tui_agent.commands import COMMANDS
 from tui_agent.composing import Composing
@@ -159,6 +159,8 @@ class ChatApp(App[int], inherit_bindings=False):
         if isinstance(event, RoomList):
             self.choosing.rooms_came(event)
         self.tasking.heard(conversation, event)
+        if isinstance(event, Interrupted) and conversation is self.rooms.current:
+            self._painter.now()
         if self._talking is not None:
             self._talking.heard(conversation, event)
 

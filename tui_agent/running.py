@@ -11,6 +11,7 @@ from tui_agent.app import ChatApp
 from tui_agent.config import Settings
 from tui_agent.crash import PlacesHandler, note_crash
 from tui_agent.joining import CannotJoin, check_settings
+from tui_agent.memory import spare_the_loop
 from tui_agent.ui.terminal.ask import Question, is_dark_by_environment
 
 
@@ -33,6 +34,7 @@ def run_app(settings: Settings, question: Question | None = None) -> int:
             loop.add_signal_handler(number, app.leave, 128 + number)
 
     app.on_started.append(hear_signals)
+    app.on_started.append(lambda: spare_the_loop(app))
     result = app.run()
     crash = app.crash
     if crash is not None:

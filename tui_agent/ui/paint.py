@@ -26,6 +26,12 @@ class Painter:
             wait_s = max(0.0, self._last_s + PAINT_S - time.monotonic())
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._due)
 
+    def now(self) -> None:
+        """Something changed that a person waits for: drawn at once. Only for what is rare."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(0, self._due)
+
     def stop(self) -> None:
         """No more."""
         if self._timer is not None:
