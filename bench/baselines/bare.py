@@ -53,7 +53,9 @@ async def handler(connection: ServerConnection) -> None:
 
 
 async def main() -> None:
-    async with serve(handler, "127.0.0.1", 0, compression=None, max_size=65536, max_queue=4, backlog=512) as server:
+    async with serve(
+        handler, "127.0.0.1", 0, compression=None, max_size=65536, max_queue=4, backlog=512, ping_interval=None
+    ) as server:
         print(f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}", flush=True)
         await asyncio.Future()
 
