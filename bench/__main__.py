@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-import os
-import platform
 import sys
 import time
+import traceback
 from pathlib import Path
 
+from bench.machine import about
 from bench.table import Row, table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,9 +38,13 @@ BENCHES = {
 
 
 def measure(name: str) -> list[Row]:
-    """The rows of one bench."""
+    """The rows of one bench; one that breaks is a row too, so that the others are still measured."""
     module, function = BENCHES[name]
-    found = asyncio.run(getattr(importlib.import_module(f"bench.{module}"), function)())
+    try:
+        found = asyncio.run(getattr(importlib.import_module(f"bench.{module}"), function)())
+    except Exception:
+        traceback.print_exc()
+        return [Row(name, "–", "could not be measured", "–", is_reached=False)]
     return found if isinstance(found, list) else [found]
 
 
@@ -51,6 +55,8 @@ def main() -> int:
     if unknown:
         print(f"There is no bench {unknown[0]}; choose from: {' '.join(BENCHES)}.", file=sys.stderr)
         return 2
+    machine = about()
+    print(machine, flush=True)
     rows: list[Row] = []
     for name in wanted:
         began_s = time.monotonic()
@@ -65,18 +71,19 @@ def main() -> int:
     print()
     print(table(rows))
     if wanted == list(BENCHES):
-        write(rows)
+        write(machine, rows)
     return 0 if all(row.is_reached for row in rows) else 1
 
 
-def write(rows: list[Row]) -> None:
+def write(machine: str, rows: list[Row]) -> None:
     """The figures as the project keeps them."""
     docs = ROOT / "docs"
     docs.mkdir(exist_ok=True)
-    about = f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores"
-    text = f"# Figures\n\nWritten by `make bench` ({about}). Ratios are side by side in one run; medians.\n\n"
+    text = f"# Figures\n\nWritten by `make bench`. Ratios are side by side in one run; medians. {machine}.\n\n"
     (docs / "bench.md").write_text(text + table(rows) + "\n")
-    (docs / "bench.json").write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
+    (docs / "bench.json").write_text(
+        json.dumps({"machine": machine, "rows": [vars(row) for row in rows]}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":
