@@ -16,7 +16,7 @@ from server import protocol as wire
 from tests.fakes.wire_server import WireServer, free_port
 from tests.link.conftest import FAST, Start
 from tui_agent.link.base import OutboxFull
-from tui_agent.link.connection import Times
+from tui_agent.link.connection import Times, connect_unix
 
 
 def message(text: str = "hello") -> wire.Message:
@@ -403,3 +403,31 @@ async def test_close_says_goodbye(server: WireServer, start: Start) -> None:
         await connection.wait_closed()
         assert connection.close_code == 1000
         assert watched.link.status.phase == "closed"
+
+
+async def test_a_full_queue_at_a_unix_socket_is_waited_out(tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(path))
+        listening.listen(0)
+        first = await connect_unix(path, 1)
+        waiting = asyncio.create_task(connect_unix(path, 5))
+        await asyncio.sleep(0.1)
+        assert not waiting.done(), "the queue is full"
+        accepted = [listening.accept()[0], await asyncio.to_thread(lambda: listening.accept()[0])]
+        second = await waiting
+        accepted[1].sendall(b"hello")
+        assert await asyncio.get_running_loop().sock_recv(second, 5) == b"hello"
+        for sock in (first, second, *accepted):
+            sock.close()
+
+
+async def test_a_queue_that_stays_full_is_a_timeout(tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(path))
+        listening.listen(0)
+        first = await connect_unix(path, 1)
+        with pytest.raises(TimeoutError):
+            await connect_unix(path, 0.1)
+        first.close()

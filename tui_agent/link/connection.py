@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random as random_module
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -58,7 +59,30 @@ log = logging.getLogger(__name__)
 _wire_log = logging.getLogger("tui_agent.link.wire")
 _wire_log.setLevel(logging.INFO)
 
+QUEUE_FULL_S = 0.01  # before another try
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")  # a lone one would break every replay
+
+
+async def connect_unix(path: Path, timeout_s: float) -> socket.socket:
+    """A connected socket. Raises OSError, TimeoutError.
+
+    By hand: where a server's queue is full, as when several clients wait for it to start, the kernel says EAGAIN, which
+    asyncio takes for a connection under way; the first read then finds an end of file.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        async with asyncio.timeout(timeout_s):
+            while True:
+                try:
+                    sock.connect(str(path))
+                except BlockingIOError:
+                    await asyncio.sleep(QUEUE_FULL_S)
+                else:
+                    return sock
+    except BaseException:
+        sock.close()
+        raise
 
 
 class LocalHost(Protocol):
@@ -306,7 +330,8 @@ class RoomLink:
             "proxy": None,  # http_proxy in the environment would break loopback
         }
         if self.address.socket_path is not None:
-            return await unix_connect(str(self.address.socket_path), url, **options)
+            sock = await connect_unix(self.address.socket_path, self._times.open_timeout_s)
+            return await unix_connect(None, url, sock=sock, **options)
         return await connect(url, **options)  # type: ignore[arg-type]
 
     async def _watch_for_sleep(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
-from websockets.exceptions import InvalidHandshake, InvalidStatus, NegotiationError
+from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, NegotiationError
 
 from server.protocol import SUBPROTOCOL, Close
 from tui_agent.link.address import Address
@@ -61,6 +61,8 @@ def of_failed_connect(exc: Exception, address: Address, now_s: float) -> Trouble
             return _of_status(exc, address, now_s)
         case NegotiationError():
             return of_version(address)
+        case InvalidMessage() if isinstance(exc.__cause__, EOFError) and not address.base.startswith("wss:"):
+            return Trouble(f"The server at {address} closed the connection at once. Check --server.")
         case InvalidHandshake():
             return not_ours(address)
         case TimeoutError():
