@@ -29,6 +29,7 @@ BENCHES = {
     "resume": ("rooms", "resume"),
     "acks": ("rooms", "throughput"),
     "ask": ("ask", "ask_to_first_token"),
+    "voice": ("voice", "voice"),
     "ui-stream": ("ui", "stream"),
     "ui-long": ("ui", "long_stream"),
     "ui-history": ("ui", "history"),

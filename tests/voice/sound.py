@@ -92,10 +92,10 @@ class VirtualSound:
         return out.decode()
 
     @contextlib.asynccontextmanager
-    async def hearing(self) -> AsyncIterator[Recording]:
-        """Record the loudspeaker meanwhile."""
+    async def hearing(self, device: str = "speaker.monitor") -> AsyncIterator[Recording]:
+        """Record the loudspeaker (or what the microphone gives) meanwhile."""
         process = await asyncio.create_subprocess_exec(
-            "parec", "--device=speaker.monitor", f"--rate={HEAR_RATE}", "--channels=1", "--format=s16le",
+            "parec", f"--device={device}", f"--rate={HEAR_RATE}", "--channels=1", "--format=s16le",
             "--latency-msec=20", "--raw", env=os.environ | self.environ, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         recording = Recording()
@@ -122,13 +122,14 @@ class Recording:
 
     async def read_from(self, stream: asyncio.StreamReader) -> None:
         while data := await stream.read(4096):
-            if not self.begun.is_set():
-                self.began_s = asyncio.get_running_loop().time() - len(data) / 2 / HEAR_RATE
-                self.begun.set()
             data = self._rest + data
             whole = len(data) // 2 * 2
             self.samples.frombytes(data[:whole])
             self._rest = data[whole:]
+            # Whatever came soonest after it was played tells best when the recording began.
+            began_s = asyncio.get_running_loop().time() - self.length_s
+            self.began_s = min(self.began_s, began_s) if self.begun.is_set() else began_s
+            self.begun.set()
             self.changed.set()
 
     @property

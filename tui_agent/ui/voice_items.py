@@ -86,14 +86,12 @@ def _items(look: Look, frame: Frame) -> list[Item]:
         case "waiting" | "resting":
             items += [Item(S("◐ hands-free", DIM)), _key(stop_key, "stop", "stop"), _key(talk_key, end, "talk")]
         case _:
+            if look.speaks_answers and not frame.hint:
+                items.append(Item(S("✦ aloud", DIM), "speak"))
+            if items and look.is_answering:
+                items.append(_key(stop_key, "stop", "stop"))
             if items:
                 items.append(_key(talk_key, "talk", "talk"))
-            elif look.speaks_answers and talk_key:
-                items = [
-                    Item(S("✦ aloud", DIM), "speak"),
-                    _key(stop_key, "stop", "stop"),
-                    _key(talk_key, "talk", "talk"),
-                ]
     return items
 
 
