@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import termios
 import time
@@ -26,7 +28,7 @@ class Screen:
         self.screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self.screen)
         self.is_over = False
-        self.raw_bytes = 0
+        self.raw = bytearray()  # all that was written
 
     def __enter__(self) -> Screen:
         return self
@@ -34,10 +36,9 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        import signal
-
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # it may have ended, and been waited for
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
         os.close(self.fd)
 
     def resize(self, width: int, height: int) -> None:
@@ -59,7 +60,7 @@ class Screen:
         if not data:
             self.is_over = True
             return False
-        self.raw_bytes += len(data)
+        self.raw += data
         self._stream.feed(data)
         return True
 

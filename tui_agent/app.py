@@ -133,6 +133,8 @@ class ChatApp(App[int], inherit_bindings=False):
     def _begin(self) -> None:
         """The first frame is painted: now what takes longer to import."""
         self.composing.begin()
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.begin_input()
         self.rooms.run_current()
 
     # ---- rooms -----------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import sys
 import threading
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 MOST_WAITING: Final = 512 * 1024  # bytes for a terminal that does not drain; a full screen is about 20 kB
 LAST_WORDS_S: Final = 1.0  # how long the end waits for such a terminal
+_OSC: Final = re.compile(r"\x1b\].*?(?:\x07|\x1b\\)", re.DOTALL)  # pointer shapes, clipboard: the console prints them
+BEGIN_LOOK_S: Final = 0.02
 READ_BYTES: Final = 64 * 1024
 
 
@@ -117,12 +120,15 @@ class TerminalDriver(LinuxDriver):
         self._is_linux_console = os.environ.get("TERM") == "linux"
         self._has_title = can_have_title()
         self._title = ""
+        self._may_read = threading.Event()
 
     # ---- output -----------------------------------------------------------------------------------------
 
     def write(self, data: str) -> None:
         if self._writer is not None:
-            self._writer.write(data.translate(LINUX_CONSOLE) if self._is_linux_console else data)
+            if self._is_linux_console:
+                data = _OSC.sub("", data.translate(LINUX_CONSOLE))
+            self._writer.write(data)
 
     def set_title(self, title: str) -> None:
         """Show it; the same one again costs nothing."""
@@ -165,8 +171,15 @@ class TerminalDriver(LinuxDriver):
         except Exception as exc:
             self._loop.call_soon_threadsafe(self._app._handle_exception, exc)
 
+    def begin_input(self) -> None:
+        """The app takes keys from now on; what was typed before has waited in the terminal."""
+        self._may_read.set()
+
     def run_input_thread(self) -> None:
         """Read until the app ends, or the terminal does: then the app is told to leave."""
+        while not self._may_read.wait(BEGIN_LOOK_S):
+            if self.exit_event.is_set():
+                return
         parser = KeyParser(self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
         assert self._wake is not None
