@@ -16,6 +16,7 @@ from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from server.protocol import Event, Interrupted, RoomList
+from tui_agent.away import Away
 from tui_agent.choosing import Choosing
 from tui_agent.commands import COMMANDS
 from tui_agent.composing import Composing
@@ -76,6 +77,7 @@ class ChatApp(App[int], inherit_bindings=False):
         self.frame = Frame(self.rooms.show(settings.room))
         self.frame.key_of = {command.name: self.commands.key_of(command.name) for command in self.commands}
         self.chat_screen = ChatScreen(self.commands)
+        self.away = Away(self)
         self.moving = Moving(self)
         self.leaving = Leaving(self)
         self.choosing = Choosing(self)
@@ -155,6 +157,12 @@ class ChatApp(App[int], inherit_bindings=False):
         if conversation is self.rooms.current:
             self.soon()
             self.tasking.look()
+
+    def on_app_blur(self) -> None:
+        self.away.left()
+
+    def on_app_focus(self) -> None:
+        self.away.back()
 
     def _heard(self, conversation: Conversation, event: Event) -> None:
         """Each event of each open room, after it was folded."""
@@ -248,6 +256,7 @@ class ChatApp(App[int], inherit_bindings=False):
             return False
         try:
             cid = self.conversation.send(text)
+            self.away.wrote()
         except OutboxFull as full:
             self.say(str(full))
             return False

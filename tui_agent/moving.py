@@ -23,11 +23,14 @@ class Moving:
         if room == old.room:
             return
         old.scroll_position = app.chat_screen.position()
+        app.away.left()
         new = app.rooms.show(room)
         app.frame.conversation = new
         app.say("")
         app.rooms.run_current()
         app.chat_screen.show_room(app.frame, new.scroll_position)
+        app.away.wrote()
+        app.away.back()
         app.composing.show_room(room)
         app.soon()
 

@@ -175,6 +175,8 @@ class Items:
 
     def mark_new_since(self, time_s: float | None) -> None:
         """A line stands above the first entry of others after this time (None: nowhere)."""
+        if time_s == self._new_since_s:
+            return
         self._new_since_s = time_s
         for at in range(len(self.order)):
             self._relead(at)
