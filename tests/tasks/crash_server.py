@@ -1,0 +1,92 @@
+"""A server that dies where it is told to: `CRASH=point:n`, SIGKILL when the point is reached for the n-th time.
+
+Its worker does STEPS steps of PAUSE_S each. Every step that is really run, and every one that is recorded, is a line in
+the file LEDGER, on disk before anything else happens: so a step that was lost, or run again, is found out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from server import app
+from server.agents.work import Assignment, Site
+from server.config import ServerSettings
+from server.core.task import Moved, Outcome, percent_of
+from tests.fakes.agents import InstantAgent
+
+STEPS = 4
+PAUSE_S = 0.01
+
+
+class Ledger:
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._lock = threading.Lock()
+
+    def write(self, line: str) -> None:
+        with self._lock:
+            os.write(self._file, line.encode() + b"\n")
+
+
+class LedgerWorker:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def work(self, assignment: Assignment, site: Site) -> Outcome:
+        names = tuple(f"part {number}" for number in range(STEPS))
+        done = []
+        for number, name in enumerate(names):
+            site.report(Moved(percent_of(number, STEPS), name, number, names, tokens=10 * number), ",".join(done))
+
+            async def step(number: int = number) -> str:
+                self._ledger.write(f"run {assignment.task} {number}")
+                await asyncio.sleep(PAUSE_S)
+                return str(number)
+
+            done.append(await site.remember(name, step))
+            self._ledger.write(f"recorded {assignment.task} {number}")
+        return Outcome("completed", ",".join(done))
+
+
+class Crasher:
+    """Counts points; dies at the one it is told."""
+
+    def __init__(self, plan: str) -> None:
+        self._point, _, count = plan.partition(":")
+        self._left = int(count or 1)
+        self._lock = threading.Lock()
+
+    def at(self, point: str) -> None:
+        with self._lock:
+            if point == self._point:
+                self._left -= 1
+                if self._left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--socket", required=True)
+    parser.add_argument("--data-dir", required=True)
+    given = parser.parse_args()
+    crasher = Crasher(os.environ.get("CRASH", ""))
+    asyncio.run(
+        app.run(
+            ServerSettings(data_dir=given.data_dir, command_burst=1000),
+            Path(given.socket),
+            on_ready=lambda address: print(f"tui-agent-server on {address}", file=sys.stderr, flush=True),
+            agent=InstantAgent(),
+            worker=LedgerWorker(Ledger(Path(os.environ["LEDGER"]))),
+            on_point=crasher.at,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
