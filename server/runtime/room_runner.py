@@ -333,7 +333,7 @@ class RoomRunner:
         self, plan: rules.Plan, key: Key | None = None, asker: Outlet | None = None, spent: Cost = spending.NOTHING
     ) -> bool:
         """Put a plan on disk, then make it so; False when `key` was known (the asker gets its first ack again).
-        `spent` is what a task has cost since it was last said.
+        `spent` is what a task has cost since it was last written down; the desk has it in the budget already.
 
         Raises StoreTrouble with nothing changed.
         """
@@ -346,7 +346,6 @@ class RoomRunner:
             if paid is not None:
                 plan, reserved = paid
         settled = self._settlement(plan, day)
-        settled = Cost(settled.tokens + spent.tokens, settled.microdollars + spent.microdollars)
         payloads = [encode(event) for event in plan.events]
         append = Append(
             events=tuple(map(views.new_event, plan.events, payloads)),
@@ -354,8 +353,8 @@ class RoomRunner:
             key=key,
             ended_run=plan.ends,
             day=day,
-            spent_tokens=reserved.tokens + settled.tokens,
-            spent_microdollars=reserved.microdollars + settled.microdollars,
+            spent_tokens=reserved.tokens + settled.tokens + spent.tokens,
+            spent_microdollars=reserved.microdollars + settled.microdollars + spent.microdollars,
             open_tasks=len(plan.state.tasks),
         )
         is_written = False

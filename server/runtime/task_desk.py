@@ -54,11 +54,13 @@ class _Job:
     found: str = ""
     held: Cost = NOTHING
     held_day: str = ""
+    counted: Cost = NOTHING  # what of its cost is in the budget
     outcome: Outcome | None = None
     remember: Remember = field(init=False)
 
     def report(self, moved: Moved, partial: str) -> None:
         self.found = partial
+        self.desk.count(self, moved)
         self.room.task_moved(self.task.task, moved)
 
     async def transcript(self, before: int, limit: int) -> list[Line]:
@@ -110,7 +112,7 @@ class TaskDesk:
         self._point("task.submitted")
         id = self._id(room.name, task.task)
         if id not in self._jobs and not self._is_closed:
-            self._jobs[id] = _Job(self, room, task)
+            self._jobs[id] = _Job(self, room, task, counted=Cost(task.tokens, task.microdollars))
             self._slots.add(id, task.user)
             self._start()
 
@@ -211,7 +213,7 @@ class TaskDesk:
     # ---- what workers use -------------------------------------------------------------------------------------
 
     def reserve(self, job: _Job, most: Cost) -> bool:
-        """See agents.work.Site. What was spent is settled by the room, with the progress it comes with."""
+        """See agents.work.Site."""
         if job.held is not NOTHING:
             self._budget.settle(job.held_day, -job.held.tokens, -job.held.microdollars)
             job.held = NOTHING
@@ -222,6 +224,13 @@ class TaskDesk:
             return False
         job.held, job.held_day = most, day
         return True
+
+    def count(self, job: _Job, moved: Moved) -> None:
+        """What it has cost more than before counts at once; the room writes it down with the progress."""
+        tokens, microdollars = moved.tokens - job.counted.tokens, moved.microdollars - job.counted.microdollars
+        if tokens > 0 or microdollars > 0:
+            self._budget.settle(day_of(self._wall_s()), max(0, tokens), max(0, microdollars))
+            job.counted = Cost(moved.tokens, moved.microdollars)
 
     async def transcript(self, room: str, before: int, limit: int) -> list[Line]:
         """See agents.work.Site."""

@@ -24,7 +24,10 @@ class Request:
         self._running: asyncio.Task[Any] | None = None
 
     async def run(self) -> None:
-        """(Server's loop) Do it; what it raises is kept and not raised."""
+        """(Server's loop) Do it; what it raises is kept and not raised. A second recording waits for the first."""
+        if self._running is not None:
+            await asyncio.wait([self._running])
+            return
         self._running = asyncio.current_task()
         try:
             self.value = await self._step()

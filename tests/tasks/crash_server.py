@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--socket", required=True)
     parser.add_argument("--data-dir", required=True)
     given = parser.parse_args()
+    logging.basicConfig(filename=os.environ["LEDGER"] + ".log", level=logging.INFO)
     crasher = Crasher(os.environ.get("CRASH", ""))
     asyncio.run(
         app.run(
