@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from tui_agent.voice.wire import Command, Configure, Event, Silence, Speak, decode_event, encode
 
 WORKER: Final = (sys.executable, "-P", "-m", "tui_agent.voice.worker")
@@ -45,6 +47,7 @@ class VoiceClient:
         self._waiting: list[Command] = []
         self._process: asyncio.subprocess.Process | None = None
         self._crashed_s = float("-inf")
+        self._has_crashed = False
 
     @property
     def pid(self) -> int | None:
@@ -55,7 +58,11 @@ class VoiceClient:
         """From now on, and after each start."""
         self._settings = settings
         if self._process is not None:
-            self._write(settings)
+            self._write(self._safe_settings())
+
+    def _safe_settings(self) -> Configure:
+        """After a crash without the GPU: CTranslate2 aborts where cuDNN is missing, and no exception tells."""
+        return msgspec.structs.replace(self._settings, gpu=False) if self._has_crashed else self._settings
 
     def send(self, command: Command) -> None:
         """To the process, which is started if need be. Dropped when 200 wait for it."""
@@ -78,6 +85,7 @@ class VoiceClient:
             await self._live()
             is_again = time.monotonic() - self._crashed_s < CRASH_AGAIN_S
             self._crashed_s = time.monotonic()
+            self._has_crashed = True
             self._waiting.clear()
             if is_again:
                 self._needed.clear()
@@ -100,7 +108,7 @@ class VoiceClient:
         self._process = process
         assert process.stdout is not None
         try:
-            self._write(self._settings)
+            self._write(self._safe_settings())
             waiting, self._waiting = self._waiting, []
             for command in waiting:
                 self._write(command)

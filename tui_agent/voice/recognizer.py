@@ -38,7 +38,7 @@ class Heard:
 class Recognizer:
     """A loaded model. GPU where CTranslate2 finds one, else 8-bit on the CPU."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, may_use_gpu: bool = True) -> None:
         """Raises VoiceFault."""
         if not folder:
             raise no_model()
@@ -49,7 +49,7 @@ class Recognizer:
             from faster_whisper import WhisperModel
         except (ImportError, OSError):
             raise no_library("faster-whisper") from None
-        has_gpu = ctranslate2.get_cuda_device_count() > 0
+        has_gpu = may_use_gpu and ctranslate2.get_cuda_device_count() > 0
         # The GPU first; its libraries (cuBLAS, cuDNN) may be missing, which shows when it is used.
         ways = [("cuda", "float16")] * has_gpu + [("cpu", "int8")]
         for device, compute_type in ways:

@@ -123,6 +123,6 @@ class Scribe:
         folder = self._settings.model
         if self._recognizer is None or self._loaded != folder:
             self._recognizer = None  # one at a time in memory
-            self._recognizer = Recognizer(folder)
+            self._recognizer = Recognizer(folder, may_use_gpu=self._settings.gpu)
             self._loaded = folder
         return self._recognizer

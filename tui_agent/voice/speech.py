@@ -8,12 +8,15 @@ from __future__ import annotations
 import contextlib
 import sys
 import tempfile
+import time
 import wave
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tui_agent.voice.troubles import no_library, no_speech_engine, speech_failed, unknown_voice
 from tui_agent.voice.wire import Configure
+
+SET_TRIES: Final = 30
 
 
 class Speech:
@@ -40,15 +43,23 @@ class Speech:
         if settings == self._is_set:
             return
         self._is_set = settings
-        self._engine.setProperty("rate", settings.rate)
-        self._engine.setProperty("volume", settings.volume)
-        with contextlib.suppress(Exception):  # not every engine has a pitch
-            self._engine.setProperty("pitch", settings.pitch)
+        self._set("rate", settings.rate)
+        self._set("volume", settings.volume)
+        self._set("pitch", settings.pitch)
         if settings.voice and not self._choose(settings.voice):
             self._choose(settings.language)
             raise unknown_voice(settings.voice)
         if not settings.voice and settings.language:
             self._choose(settings.language)
+
+    def _set(self, name: str, value: float) -> None:
+        """Until the engine has it: eSpeak loses what comes while it ends the sentence before. Not all have a pitch."""
+        with contextlib.suppress(Exception):
+            for _ in range(SET_TRIES):
+                self._engine.setProperty(name, value)
+                if abs(float(self._engine.getProperty(name)) - value) < 0.01:
+                    return
+                time.sleep(0.01)
 
     def _choose(self, wanted: str) -> bool:
         """By the engine's own id, else by a name or a language that begins so."""

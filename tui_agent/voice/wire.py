@@ -30,6 +30,7 @@ class Configure(_Command, tag="configure", frozen=True, kw_only=True):
     rate: int = 180
     pitch: int = 50
     volume: float = 1.0
+    gpu: bool = True  # where there is one
 
 
 class Warm(_Command, tag="warm", frozen=True, kw_only=True):
