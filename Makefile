@@ -49,6 +49,9 @@ check: $(VENV)/.installed-dev ## format, lint, types, arrows
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.soak check
 
+snap: $(VENV)/.installed-dev packages ## the README's pictures (docs/images), and a PNG of each state of the screen (.snap)
+	$(BIN)/python -m tests.looks $(ARGS)
+
 format: $(VENV)/.installed-dev ## format and sort imports
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .

@@ -30,6 +30,8 @@ BENCHES = {
     "acks": ("rooms", "throughput"),
     "ask": ("ask", "ask_to_first_token"),
     "voice": ("voice", "voice"),
+    "ui-start": ("ui_start", "start"),
+    "ui-idle": ("ui_idle", "idle"),
     "ui-stream": ("ui", "stream"),
     "ui-long": ("ui", "long_stream"),
     "ui-history": ("ui", "history"),

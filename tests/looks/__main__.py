@@ -1,6 +1,6 @@
 """`make snap`: one PNG for each picture of the look, and the pictures of the README.
 
-python -m tests.looks [FOLDER]     PNGs into FOLDER (default .snap)
+python -m tests.looks [FOLDER]     PNGs into FOLDER (default .snap), SVGs into docs/images
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 
 from tests.looks.png import png
+from tests.looks.readme import images
 from tests.looks.scenes import SCENES, scene
 
+ROOT = Path(__file__).resolve().parents[2]
 PICTURES = {
     "p120_live": ("streaming", 120, 40, "dusk"),
     "p120_dawn": ("recording", 120, 40, "dawn"),
@@ -33,12 +35,16 @@ PICTURES = {
 }
 
 
+def _at_home(home: str) -> None:
+    for variable in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        os.environ[variable] = home
+
+
 async def pictures(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, (state, width, height, theme) in PICTURES.items():
         with tempfile.TemporaryDirectory(prefix="ta") as home:
-            for variable in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
-                os.environ[variable] = home
+            _at_home(home)
             async with scene((width, height), theme) as shown:
                 await SCENES[state](shown)
                 png(shown.app, folder / f"{name}.png")
@@ -47,6 +53,9 @@ async def pictures(folder: Path) -> None:
 def main() -> None:
     os.environ["TZ"] = "UTC"
     time.tzset()
+    with tempfile.TemporaryDirectory(prefix="ta") as home:
+        _at_home(home)
+        asyncio.run(images(ROOT / "docs" / "images", Path(home)))
     asyncio.run(pictures(Path(sys.argv[1] if sys.argv[1:] else ".snap")))
 
 
