@@ -9,6 +9,11 @@ from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine draws and runs slowly; a test that hangs has a timeout of its own.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 STEPS = 5  # of the loop, for what was cancelled at the very end
 

@@ -30,10 +30,10 @@ async def test_a_step_that_takes_too_long_is_cancelled():
 
 
 async def test_steps_that_move_and_pauses_between_them_are_let_be():
-    with Watchdog(0.1) as watchdog:
+    with Watchdog(1.0) as watchdog:
         for _ in range(5):
-            assert await watchdog.step(asyncio.sleep(0.05, "moved")) == "moved"
-        await asyncio.sleep(0.25)
+            assert await watchdog.step(asyncio.sleep(0.25, "moved")) == "moved"
+        await asyncio.sleep(1.2)
         assert await watchdog.step(asyncio.sleep(0.05, "moved")) == "moved"
 
 

@@ -46,7 +46,7 @@ class Command:
         stdin = asyncio.subprocess.DEVNULL if piped is None else asyncio.subprocess.PIPE
         process = await self.start(*arguments, stdin=stdin)
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(50):
                 out, err = await process.communicate(piped)
         finally:
             if process.returncode is None:

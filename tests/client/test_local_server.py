@@ -60,7 +60,7 @@ async def local(command: Command, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         os.kill(await pid_of(path), signal.SIGTERM)
     except OSError:
         return
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(40):
         while path.exists():
             await asyncio.sleep(0.02)
     for child in local_server._started:

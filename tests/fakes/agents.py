@@ -94,7 +94,7 @@ class ScriptedAgent:
     async def prepare(self) -> None:
         pass
 
-    async def wait_run(self, within_s: float = 5.0) -> ScriptedRun:
+    async def wait_run(self, within_s: float = 20.0) -> ScriptedRun:
         """The next answer that was begun and not yet given out by this method."""
         async with asyncio.timeout(within_s), self._started:
             await self._started.wait_for(lambda: len(self.runs) > self._taken)

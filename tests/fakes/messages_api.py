@@ -88,7 +88,7 @@ class FakeMessagesAPI:
     def next_reply(self) -> Reply:
         return self._script.popleft() if self._script else self.default
 
-    async def wait_requests(self, count: int, within_s: float = 5.0) -> None:
+    async def wait_requests(self, count: int, within_s: float = 20.0) -> None:
         """Until so many requests have come."""
         async with asyncio.timeout(within_s), self._came:
             await self._came.wait_for(lambda: len(self.requests) >= count)

@@ -32,7 +32,7 @@ class ServerProcess:
     async def __aexit__(self, *exc_info: object) -> None:
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(40):
                 await self.process.communicate()
 
     async def start(self) -> None:
@@ -44,20 +44,20 @@ class ServerProcess:
             cwd=self.folder,
         )  # fmt: skip
         assert self.process.stderr is not None
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(40):
             line = (await self.process.stderr.readline()).decode()
         assert line.startswith("tui-agent-server on"), line
 
     async def kill(self) -> None:
         """SIGKILL: nothing can be written any more."""
         self.process.kill()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             await self.process.communicate()
 
     async def stop(self) -> int:
         """SIGTERM; returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode

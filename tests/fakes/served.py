@@ -52,5 +52,5 @@ async def served(
     finally:
         if not task.done():
             os.kill(os.getpid(), signal.SIGTERM)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(40):
             await task

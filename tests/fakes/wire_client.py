@@ -95,7 +95,7 @@ class WireClient:
         """The ack, page, list or error of a command."""
         return await self.wait(lambda frame: frame.get("ref") == cid, from_start=True)
 
-    async def wait(self, matches: Any, within_s: float = 5.0, *, from_start: bool = False) -> Frame:
+    async def wait(self, matches: Any, within_s: float = 20.0, *, from_start: bool = False) -> Frame:
         """The next frame (after those waited for before) that matches: a type's name or a function."""
         test = (lambda frame: frame["type"] == matches) if isinstance(matches, str) else matches
         place = 0 if from_start else self._seen

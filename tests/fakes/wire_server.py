@@ -272,7 +272,7 @@ class WireServer:
         for connection in list(self.connections):
             await connection.close(code)
 
-    async def wait(self, condition: Callable[[], bool], within_s: float = 5.0) -> None:
+    async def wait(self, condition: Callable[[], bool], within_s: float = 20.0) -> None:
         """Until something about this server is so."""
         async with asyncio.timeout(within_s), self.changed:
             await self.changed.wait_for(condition)

@@ -47,7 +47,7 @@ class Watched:
                     pass
             self._changed.set()
 
-    async def wait(self, condition: Callable[[], object], within_s: float = 5.0) -> None:
+    async def wait(self, condition: Callable[[], object], within_s: float = 20.0) -> None:
         """Until what was told makes the condition true."""
         try:
             async with asyncio.timeout(within_s):

@@ -35,7 +35,7 @@ class Command:
     def __call__(self, *arguments: str) -> tuple[int, str, str]:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "server", *arguments],
-            env=self.environ, cwd=self.home, capture_output=True, text=True, timeout=30, check=False,
+            env=self.environ, cwd=self.home, capture_output=True, text=True, timeout=55, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout, done.stderr
@@ -131,10 +131,10 @@ async def test_status_backup_and_stop_of_a_running_server(tmp_path: Path, comman
             status, _, err = await asyncio.to_thread(command, "backup", str(tmp_path / "copy.db"))
             assert (status, "nothing was overwritten" in err) == (FAILED, True)
             assert (await asyncio.to_thread(command, "stop"))[0] == 0
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await ada.closed.wait()
             assert ada.ws.close_code == 1012
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await server.process.wait() == 0
         assert server.process.stderr is not None
         assert await server.process.stderr.read() == b""
@@ -206,7 +206,7 @@ async def test_sighup_and_sigterm_end_it_with_0(tmp_path: Path) -> None:
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         async with ServerProcess(tmp_path, "--agent", "demo") as server:
             server.process.send_signal(number)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 assert await server.process.wait() == 0
             await server.process.communicate()
         assert not server.socket.exists()

@@ -31,7 +31,7 @@ async def test_a_foreign_client_speaks_the_protocol(tmp_path: Path, is_tcp: bool
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(50):
                 out, err = await process.communicate()
         finally:
             if process.returncode is None:
