@@ -9,9 +9,11 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import ProgressBar, Static
+from textual.widgets import Static
 
-DIM = "$foreground 56%"
+from tui_agent.ui.dialog import DIM, dialog_head
+
+BAR_CELLS = 40
 S = Content.styled
 
 
@@ -21,6 +23,8 @@ class DownloadScreen(ModalScreen[None]):
     `start` and `cancel` belong to who opened it; that one calls `show` as bytes come, and dismisses it at the end.
     """
 
+    DEFAULT_CSS = "#download-keys { margin-top: 1; }"
+
     def __init__(self, offer: str, is_running: bool, start: Callable[[], None], cancel: Callable[[], None]) -> None:
         super().__init__(id="download")
         self._offer = offer
@@ -28,10 +32,9 @@ class DownloadScreen(ModalScreen[None]):
         self._start, self._cancel = start, cancel
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="download-box") as box:
-            box.border_title = Content("Talking needs a model")
+        with Vertical(id="download-box", classes="dialog"):
+            yield Static(dialog_head("Talking needs a model", "once"), classes="dialog-head", markup=False)
             yield Static(id="download-words", markup=False)
-            yield ProgressBar(total=100, show_eta=False, id="download-bar")
             yield Static(id="download-keys", markup=False)
 
     def on_mount(self) -> None:
@@ -41,19 +44,18 @@ class DownloadScreen(ModalScreen[None]):
         """So much has come."""
         if not self.is_mounted:
             return
-        self.query_one(ProgressBar).update(progress=share * 100)
-        words = f"{done_bytes / 1e6:.0f} of {total_bytes / 1e6:.0f} MB. Speech stays on this machine."
-        self.query_one("#download-words", Static).update(Content(words))
+        cells = int(share * BAR_CELLS)
+        bar = S("━" * cells, "$text-primary") + S("─" * (BAR_CELLS - cells), "$foreground 25%")
+        words = S(f"  {share:.0%}", "$foreground") + S(f"   {done_bytes / 1e6:.0f} of {total_bytes / 1e6:.0f} MB", DIM)
+        self.query_one("#download-words", Static).update(bar + words)
 
     def _draw(self) -> None:
-        self.query_one(ProgressBar).display = self._is_running
         keys = self.query_one("#download-keys", Static)
         if self._is_running:
-            keys.update(
-                S("enter ", "bold") + S("goes on behind the chat   ", DIM) + S("esc ", "bold") + S("stops it", DIM)
-            )
+            self.show(0.0, 0, 0)
+            keys.update(_keys("goes on behind the chat", "stops it"))
         else:
-            words = f"Download {self._offer}? Speech is then heard on this machine alone."
+            words = f"Download {self._offer}? Your voice is then heard on this machine and goes nowhere else."
             self.query_one("#download-words", Static).update(Content(words))
             keys.update(_keys("downloads", "not now"))
 
