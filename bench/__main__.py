@@ -29,6 +29,7 @@ BENCHES = {
     "resume": ("rooms", "resume"),
     "acks": ("rooms", "throughput"),
     "ask": ("ask", "ask_to_first_token"),
+    "tasks": ("tasks", "tasks"),
     "voice": ("voice", "voice"),
     "ui-start": ("ui_start", "start"),
     "ui-idle": ("ui_idle", "idle"),

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from server import app
 from server.agents.base import Cost, Finished, Note, Question, Text
+from server.agents.work import Assignment, Site
 from server.config import ServerSettings
+from server.core.task import Moved, Outcome
 from server.protocol import Usage
 
 USAGE = Usage(input_tokens=10, output_tokens=10)
@@ -53,6 +55,22 @@ class BenchAgent:
     async def close(self) -> None: ...
 
 
+class BenchWorker:
+    """`slow`: steps of a tenth of a second for a minute, each told with the time it was done; else one step."""
+
+    async def work(self, assignment: Assignment, site: Site) -> Outcome:
+        count = 600 if assignment.prompt == "slow" else 1
+        for number in range(count):
+
+            async def step() -> float:
+                await asyncio.sleep(0.1 if count > 1 else 0)
+                return time.monotonic()
+
+            done_s = await site.remember("step", step)
+            site.report(Moved(number * 99 // count, f"at {done_s:.6f}", 0, ("step",), tokens=number), "")
+        return Outcome("completed", "done")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -60,6 +78,7 @@ def main() -> None:
     parser.add_argument("--per-s", type=float, default=0)
     parser.add_argument("--size", type=int, default=5)
     parser.add_argument("--stamped", action="store_true")
+    parser.add_argument("--worker", action="store_true", help="tasks by a worker of known pace")
     parser.add_argument("--claude", default="", help="base URL of a Messages API: the real SDK's agent")
     arguments = parser.parse_args()
     settings = ServerSettings(
@@ -81,7 +100,14 @@ def main() -> None:
     # The bench asks how many commits there were; each is one fsync at most (pieces alone make none).
     signal.signal(signal.SIGUSR1, lambda *_: print("commits", commits[0], flush=True))
     asyncio.run(
-        app.run(settings, None, on_ready=lambda address: print(address, flush=True), agent=agent, on_point=on_point)
+        app.run(
+            settings,
+            None,
+            on_ready=lambda address: print(address, flush=True),
+            agent=agent,
+            worker=BenchWorker() if arguments.worker else None,
+            on_point=on_point,
+        )
     )
 
 

@@ -27,7 +27,8 @@ class Request:
         """(Server's loop) Do it; what it raises is kept and not raised. A second recording waits for the first."""
         if self._running is not None:
             await asyncio.wait([self._running])
-            return
+            if self.has_value or self.trouble is not None:
+                return
         self._running = asyncio.current_task()
         try:
             self.value = await self._step()
