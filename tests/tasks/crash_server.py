@@ -22,7 +22,7 @@ from server.core.task import Moved, Outcome, percent_of
 from tests.fakes.agents import InstantAgent
 
 STEPS = 4
-PAUSE_S = 0.01
+PAUSE_S = float(os.environ.get("PAUSE_S", "0.01"))
 
 
 class Ledger:
