@@ -48,7 +48,16 @@ async def kill_tasks(folder: Path, plan: list[str], seed: int = 1) -> Counter[st
                 percents[task["task"]] = task["percent"]
 
     async def submit(client: WireClient, cid: str) -> None:
-        frame = await client.answer_to(await client.command("submit_task", prompt=f"work {cid}", cid=cid))
+        before = len([frame for frame in client.frames if frame.get("ref") == cid])
+        await client.command("submit_task", prompt=f"work {cid}", cid=cid)
+        answers: list[dict[str, Any]] = []
+
+        def is_answered(_frame: dict[str, Any]) -> bool:
+            answers[:] = [frame for frame in client.frames if frame.get("ref") == cid]
+            return len(answers) > before
+
+        await client.wait(is_answered, from_start=True)
+        frame = answers[-1]
         if frame.get("code") == "busy":
             return  # killed so often that nothing ends: there are enough open ones
         assert frame["type"] == "ack", frame
