@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -74,6 +75,13 @@ async def talk(app: ChatApp, pilot: Pilot[int], model: Model, ben: WireClient) -
     await pilot.pause(0.2)
 
 
+def picture(app: ChatApp) -> str:
+    """The screen as an SVG that fetches nothing: fonts of the viewer's own, not of somebody's server."""
+    return re.sub(
+        r"\s*@font-face \{.*?\}", "", app.export_screenshot(title=f"tui-agent --room {ROOM}"), flags=re.DOTALL
+    )
+
+
 async def images(folder: Path, home: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, theme in (("chat-dusk", "dusk"), ("chat-dawn", "dawn")):
@@ -81,9 +89,9 @@ async def images(folder: Path, home: Path) -> None:
         place.mkdir()
         async with room(place, theme) as (app, pilot, model, ben):
             await talk(app, pilot, model, ben)
-            (folder / f"{name}.svg").write_text(app.export_screenshot(title=f"tui-agent --room {ROOM}"))
+            (folder / f"{name}.svg").write_text(picture(app))
             if theme == "dusk":
                 await pilot.press("ctrl+p")
                 await until(lambda app=app: app.screen.id == "picker")  # type: ignore[misc]
                 await pilot.pause(0.2)
-                (folder / "palette.svg").write_text(app.export_screenshot(title=f"tui-agent --room {ROOM}"))
+                (folder / "palette.svg").write_text(picture(app))
