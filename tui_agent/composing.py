@@ -36,6 +36,7 @@ class Composing:
         self._room = ""  # whose draft the composer holds
         self._typing_in: Conversation | None = None  # who was told that one types
         self._has_said_no_disk = False
+        self._refused = ""  # why the text that stands there was not sent
 
     @cached_property
     def _composer(self) -> Composer:
@@ -65,7 +66,10 @@ class Composing:
             composer.load(self._drafts.read(room))
 
     def changed(self) -> None:
-        """The text has changed: keep it soon."""
+        """The text has changed: keep it soon. Why it was not sent is old now."""
+        if self._refused and self._app.frame.hint == self._refused:
+            self._app.say("")
+        self._refused = ""
         if self._draft_timer is None:
             # Not a timer of Textual's: one made while the app ends would outlive it.
             self._draft_timer = asyncio.get_running_loop().call_later(DRAFT_S, self._keep_if_running)
@@ -111,6 +115,7 @@ class Composing:
         app.say("")
         match read_input(text, app.commands):
             case Wrong(sentence):
+                self._refused = sentence
                 app.say(sentence, for_s=None)
                 return
             case Say(words):

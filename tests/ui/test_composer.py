@@ -129,6 +129,16 @@ async def test_a_mistyped_command_is_said_with_the_nearest_and_kept(stage: Stage
         assert said(app) == []
 
 
+async def test_a_sentence_too_long_for_the_status_line_stands_in_the_box_until_the_text_changes(stage: Stage) -> None:
+    async with stage.app(size=(50, 20)) as (app, pilot):
+        sentence = app.screen.query_one("#sentence")
+        await pilot.press("slash", *"cleer", "enter")
+        await until(lambda: sentence.size.height == 3)
+        await pilot.press("backspace")
+        await until(lambda: not sentence.display and not app.frame.hint)
+        assert app.chat_screen.composer.text == "/clee"
+
+
 async def test_two_slashes_send_one(stage: Stage) -> None:
     async with stage.app() as (app, pilot):
         await pilot.press("slash", "slash", *"quit", "enter")

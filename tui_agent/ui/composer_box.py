@@ -27,6 +27,8 @@ class ComposerBox(Vertical):
     ComposerBox:focus-within { border: round $border; }
     ComposerBox.-too-long { border-subtitle-color: $text-error; }
     ComposerBox > Horizontal { height: auto; }
+    ComposerBox #sentence { display: none; height: auto; color: $text-warning; }
+    ComposerBox #sentence.-shown { display: block; }
     ComposerBox #prompt { width: 2; height: 1; color: $text-primary; }
     ComposerBox Composer { width: 1fr; }
     ComposerBox > Popup { overlay: screen; constrain: none inside; border: round $border-blurred; width: auto; }
@@ -38,9 +40,12 @@ class ComposerBox(Vertical):
         self._note = ""
         self._popup = Popup(id="completions")
         self.composer = Composer(self._popup, id="composer")
-        self._popup.lines_below = lambda: self.composer.size.height + 1  # over the box's upper edge
+        self._sentence = Static(id="sentence", markup=False)
+        # Over the box's upper edge.
+        self._popup.lines_below = lambda: self.composer.size.height + self._sentence.size.height + 1
 
     def compose(self) -> ComposeResult:
+        yield self._sentence
         with Horizontal():
             yield Static("›", id="prompt", markup=False)
             yield self.composer
@@ -58,6 +63,12 @@ class ComposerBox(Vertical):
         if note != self._note:
             self._note = note
             self._show_edge()
+
+    def say(self, sentence: str) -> None:
+        """A sentence above the text, for what the status line has no room for; "" takes it away."""
+        if self._sentence.has_class("-shown") != bool(sentence) or str(self._sentence.content) != sentence:
+            self._sentence.update(sentence)
+            self._sentence.set_class(bool(sentence), "-shown")
 
     @on(TextArea.Changed)
     def _text_changed(self) -> None:

@@ -26,6 +26,7 @@ class Frame:
 
     conversation: Conversation
     hint: str = ""  # one sentence in the status line
+    is_hint_in_box: bool = False  # it is too long for it
     is_following: bool = True
     unseen: int = 0  # new below, while not following
     is_panel_wanted: bool = True

@@ -77,7 +77,7 @@ def right_items(frame: Frame, width: int) -> list[Item]:
     chat = frame.conversation.chat
     items: list[Item] = []
     key_of = frame.key_of
-    if frame.hint:
+    if frame.hint and not frame.is_hint_in_box:
         items.append(Item(S(frame.hint, DIM)))
     elif not frame.is_following:
         key = key_of.get("follow", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -21,6 +22,8 @@ from tui_agent.ui.panel import Panel
 from tui_agent.ui.status import StatusLine
 from tui_agent.ui.transcript.pane import Anchor
 from tui_agent.ui.transcript.widget import Transcript
+
+HINT_LEAVES = 16  # cells of the status line that a hint must leave to the keys; a longer one stands in the box
 
 
 class ChatScreen(Screen[None]):
@@ -83,6 +86,8 @@ class ChatScreen(Screen[None]):
             panel.show(frame)
         box = self.query_one("#box", ComposerBox)
         box.set_class(frame.is_recording, "-recording")
+        frame.is_hint_in_box = cell_len(frame.hint) > width - HINT_LEAVES
+        box.say(frame.hint if frame.is_hint_in_box else "")
         box.note, box.message_bytes = frame.box_note, frame.conversation.chat.message_bytes
         status_line = self.query_one("#status", StatusLine)
         for bar in (top, banner, status_line):
