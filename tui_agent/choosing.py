@@ -93,7 +93,7 @@ class Choosing:
         for command in app.commands:
             if command.in_palette:
                 keys = "  ".join([*(shown_key(key) for key in command.keys), command.slash]).strip()
-                content = Content(command.title) + Content(" " * max(2, 44 - len(command.title))) + S(keys, DIM)
+                content = Content(command.title) + Content(" " * max(2, 60 - len(command.title))) + S(keys, DIM)
                 rows.append(Row(command.name, content, f"{command.title} {command.name} {command.slash}"))
 
         def chosen(name: str | None) -> None:

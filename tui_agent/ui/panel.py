@@ -56,15 +56,19 @@ def panel_content(frame: Frame, width: int, height: int) -> Content:
 def people_rows(chat: Chat, width: int, left_for_s: Mapping[str, float]) -> list[Content]:
     """Members, then who left lately, the agent last, with what each does; then the queue."""
     rows = [S("IN THE ROOM", f"bold {DIM}") + S(f"  {chat.count}", DIM), Content("")]
-    people = list(chat.people.values())
-    for person in people[:MOST_PEOPLE]:
+    people = list(chat.people.values())[:MOST_PEOPLE]
+    gone = list(left_for_s.items())[-MOST_AWAY:]
+    agent = chat.agent or "agent"
+    longest = max(Content(name).cell_length for name in [*(p.name for p in people), *(n for n, _ in gone), agent])
+    cells = max(NAME_CELLS, min(longest + 1, width // 2))
+    for person in people:
         note = "typing…" if person.is_typing else "you" if person.name == chat.me else ""
-        rows.append(_person("●", HUES[hue_of(person.name)], person.name, note, width))
-    if chat.count > MOST_PEOPLE:
-        rows.append(S(f"  and {chat.count - MOST_PEOPLE} more", DIM))
-    for name, away_s in list(left_for_s.items())[-MOST_AWAY:]:
-        rows.append(_person("◐", DIM, name, f"left {away(away_s)}", width, DIM))
-    rows.append(_person("✦", "$text-accent", chat.agent or "agent", agent_note(chat), width))
+        rows.append(_person("●", HUES[hue_of(person.name)], person.name, note, width, cells))
+    if chat.count > len(people):
+        rows.append(S(f"  and {chat.count - len(people)} more", DIM))
+    for name, away_s in gone:
+        rows.append(_person("◐", DIM, name, f"left {away(away_s)}", width, cells, DIM))
+    rows.append(_person("✦", "$text-accent", agent, agent_note(chat), width, cells))
     if chat.queued:
         rows += [Content(""), S(f"◌ {chat.queued} waiting for the agent", DIM).truncate(width, ellipsis=True)]
     return rows
@@ -86,10 +90,9 @@ def away(seconds: float) -> str:
     return "just now" if minutes < 1 else f"{minutes} m" if minutes < 60 else f"{minutes // 60} h"
 
 
-def _person(glyph: str, hue: str, name: str, note: str, width: int, colour: str = "$foreground") -> Content:
-    cells = NAME_CELLS if Content(name).cell_length < NAME_CELLS else width // 2
-    shown = Content(name).truncate(cells, ellipsis=True)
-    row = S(f"{glyph} ", hue) + shown.stylize(colour) + Content(" " * max(1, cells - shown.cell_length))
+def _person(glyph: str, hue: str, name: str, note: str, width: int, cells: int, colour: str = "$foreground") -> Content:
+    shown = Content(name).truncate(cells - 1, ellipsis=True)
+    row = S(f"{glyph} ", hue) + shown.stylize(colour) + Content(" " * (cells - shown.cell_length))
     return (row + S(note, DIM)).truncate(width, ellipsis=True)
 
 

@@ -97,6 +97,6 @@ def glyph_of(entry: Entry) -> tuple[str, str, str, str]:
         case "answer" | "task":
             return "✦", "agent", " ", ""
         case "notice":  # of a person: who came or went
-            return "◐" if entry.user else "◌", "dim", " ", ""
+            return ("◌" if not entry.user else "◐" if entry.text.endswith(" left") else "●"), "dim", " ", ""
         case _:
             return " ", "", " ", ""
