@@ -36,22 +36,31 @@ Scene = Coroutine[Any, Any, dict[str, Any]]
 
 
 class Lag:
-    """How late the event loop is: a timer of 5 ms, and the blocks of the loop between its ticks."""
+    """How late the event loop is: a timer of 5 ms. Beside it the processor time that the loop's thread used between two
+    ticks: what is late beyond that waited for other programs, where the machine is busy."""
 
     def __init__(self) -> None:
         self.late_s: list[float] = []
+        self.used_s: list[float] = []
         self._task = asyncio.create_task(self._tick())
 
     async def _tick(self) -> None:
         while True:
-            due = time.perf_counter() + LAG_S
+            due, used = time.perf_counter() + LAG_S, time.thread_time()
             await asyncio.sleep(LAG_S)
             self.late_s.append(max(0.0, time.perf_counter() - due))
+            self.used_s.append(time.thread_time() - used)
 
     def stop(self) -> dict[str, float]:
         self._task.cancel()
-        ordered = sorted(self.late_s)
-        return {"lag_p99_ms": ordered[int(len(ordered) * 0.99)] * 1000, "stall_ms": ordered[-1] * 1000}
+        late, used = sorted(self.late_s), sorted(self.used_s)
+        last = int(len(late) * 0.99)
+        return {
+            "lag_p99_ms": late[last] * 1000,
+            "stall_ms": late[-1] * 1000,
+            "used_p99_ms": used[last] * 1000,
+            "used_ms": used[-1] * 1000,
+        }
 
 
 class Room:
@@ -267,7 +276,11 @@ def history(count: int) -> Callable[[Played], Scene]:
                 times.append(took_s)
                 await asyncio.sleep(0.03)
             ended = lag.stop()
-            found[name] = {"ms": sorted(times)[len(times) // 2] * 1000, "stall_ms": ended["stall_ms"]}
+            found[name] = {
+                "ms": sorted(times)[len(times) // 2] * 1000,
+                "stall_ms": ended["stall_ms"],
+                "used_ms": ended["used_ms"],
+            }
         return found
 
     return play

@@ -1,6 +1,6 @@
 """The transcript: entries as rows, drawn line by line from cached strips; cost by what is visible, not by history.
 
-Heights are exact where one looks (and a screen above and below), estimated elsewhere. What stands at the top of the
+Heights are exact where one looks (and a screen above), estimated elsewhere. What stands at the top of the
 screen is remembered as a place in a text, so nothing moves when something above becomes exact, comes, or wraps anew.
 """
 
@@ -199,13 +199,13 @@ class Pane(ScrollView, can_focus=False):
         if anchor.offset >= 0 and view.offset_of(part, row) != anchor.offset:
             part, row = view.row_with(anchor.offset)
             view.part(part)
-        found = view.lay_out_from(part, 2 * rows + row) - row
+        found = view.lay_out_from(part, rows + row) - row
         above = view.lay_out_until(part, rows)
         self.items.measured(at)
         below = at + 1
-        while found < 2 * rows and below < len(self.items):
+        while found < rows and below < len(self.items):
             other = self.items.view(below)
-            found += other.lay_out_from(0, 2 * rows - found)
+            found += other.lay_out_from(0, rows - found)
             self.items.measured(below)
             below += 1
         over = at - 1
