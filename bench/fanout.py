@@ -93,9 +93,9 @@ async def many_rooms() -> list[Row]:
             assert not any(receiver.lost.done() for receiver in probes + others)
             p99_ms.append(percentile([d for probe in probes for d in probe.delays_ms()], 0.99))
             close(probes + others)
-        bare_us.append(await baseline(BARE, lambda server: join(server)))
-    for command, joining, costs in ((LESSON, join, lesson_us), (SIO, join_sio, sio_us)):
-        costs.append(await baseline(command, joining, 150))
+        bare_us.append(await baseline(BARE, join))
+        lesson_us.append(await baseline(LESSON, join, 150))
+    sio_us.append(await baseline(SIO, join_sio, 150))
     our = median(ours_us)
     rows = []
     for name, costs, reach in (
