@@ -14,6 +14,7 @@ from tests.ui.conftest import until
 from tui_agent.app import ChatApp
 from tui_agent.config import Settings
 from tui_agent.link.base import LinkStatus
+from tui_agent.state.tasks import Away
 from tui_agent.ui.frame import Item
 
 ANSWER: Final = """\
@@ -183,6 +184,36 @@ async def help(scene: Scene) -> None:
     await scene.settle()
 
 
+async def tasks(scene: Scene) -> None:
+    """F4: one at work with its plan open, one that waits, one that is done and one that failed."""
+    steps = ["Searching for relevant sources", "Analyzing 12 documents", "Comparing the dates"]
+    work = wire.TaskInfo(
+        "t3", "The history of quantum computing", "ada", "running", 40, "Analyzing 12 documents…", step=1, steps=steps
+    )
+    waiting = wire.TaskInfo("t4", "Benchmark replay", "ben", "queued", 0, "waiting, next in the queue", place=1)
+    ends = [
+        wire.Complete(2, at(3), "t1", "completed", ANSWER, title="Crawl the docs", user="ada"),
+        wire.Complete(
+            3, at(4), "t2", "failed", "", code="model_overloaded", title="Read the log", user="ben",
+            message="The model is overloaded. What was found so far is kept; submit the task again to retry.",
+        ),
+    ]  # fmt: skip
+    await scene.tell(welcome(head=3, tasks=[work, waiting]), snapshot(ASKED, *ends))
+    await scene.pilot.press("f4")
+    await until(lambda: scene.app.screen.id == "tasks")
+    await scene.pilot.press("enter")
+    await scene.settle()
+
+
+async def away(scene: Scene) -> None:
+    """A task ended while one was away: the line that says so, and its folded result."""
+    scene.app.conversation.chat._away = Away(1)
+    begun = wire.TaskSubmitted(2, at(3), "t1", "c9", "ada", "The history of quantum computing", "Research it")
+    result = "# The history of quantum computing\n\nIt began in **1980**.\n\n" + "More of it.\n\n" * 9
+    end = wire.Complete(3, at(4), "t1", "completed", result, title=begun.title, user="ada")
+    await scene.tell(welcome(head=3), snapshot(ASKED, begun, end))
+
+
 async def recording(scene: Scene) -> None:
     """What the voice's part sets; it is drawn here without a microphone."""
     from textual.content import Content
@@ -206,4 +237,5 @@ async def recording(scene: Scene) -> None:
 SCENES: Final[dict[str, Callable[[Scene], Awaitable[None]]]] = {
     "empty": empty, "streaming": streaming, "interrupted": interrupted, "queued": queued, "reconnecting": reconnecting,
     "offline": offline, "error": error, "rooms": rooms, "palette": palette, "help": help, "recording": recording,
+    "tasks": tasks, "away": away,
 }  # fmt: skip

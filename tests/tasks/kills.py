@@ -10,6 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from websockets.exceptions import WebSocketException
+
 from tests.fakes.process import ServerProcess
 from tests.fakes.wire_client import WireClient
 from tests.tasks.crash_server import STEPS
@@ -25,6 +27,7 @@ POINTS = (
     "append.commit:2",
     "append.committed:3",
 )
+GONE = (OSError, EOFError, TimeoutError, WebSocketException)  # the server died while one spoke to it
 EXPECTED = ",".join(map(str, range(STEPS)))
 
 
@@ -66,9 +69,9 @@ async def kill_tasks(folder: Path, plan: list[str], seed: int = 1) -> Counter[st
     for number, point in enumerate(plan):
         server.env["CRASH"] = "" if point == "random" else point
         await server.start()
-        with contextlib.suppress(ConnectionError, TimeoutError):
+        with contextlib.suppress(*GONE):
             async with WireClient(server.socket, user="ada") as ada:
-                with contextlib.suppress(ConnectionError):
+                with contextlib.suppress(*GONE):
                     await submit(ada, f"c{number}")
                     if point == "random":
                         await asyncio.sleep(chance.uniform(0.0, 1.5))
