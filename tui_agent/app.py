@@ -86,6 +86,7 @@ class ChatApp(App[int], inherit_bindings=False):
         self.notifying = Notifying(self)
         self.tasking = Tasking(self)
         self._talking: Talking | None = None  # made when it is first used
+        self.tasking.on_ended.append(self._announce)
         self._painter = Painter(self, self._paint)
         self._hint_timer: asyncio.TimerHandle | None = None
         self.on_started: list[Callable[[], None]] = []  # called once the loop runs
@@ -152,6 +153,11 @@ class ChatApp(App[int], inherit_bindings=False):
         except Exception as exc:  # the top of this asyncio task
             note_crash(exc)
             self.say("This room stopped because of a mistake inside tui-agent; F5 joins it again.", for_s=None)
+
+    def _announce(self, sentence: str) -> None:
+        """A task has ended: with the voice on it is said."""
+        if self._talking is not None:
+            self._talking.announce(sentence)
 
     def _on_news(self, conversation: Conversation) -> None:
         if conversation is self.rooms.current:

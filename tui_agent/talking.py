@@ -117,6 +117,12 @@ class Talking:
         self._say(speaking.apply(event, time.monotonic()))
         self._timer.resume()
 
+    def announce(self, sentence: str) -> None:
+        """One sentence of the program's own, where answers are spoken."""
+        if self.speaks:
+            self._say([self._speaking_in(self._app.conversation).announce(sentence)])
+            self._timer.resume()
+
     def look(self) -> None:
         """Set what of the frame belongs to the voice. Another room on the screen: what the one before said ends."""
         shown = self._app.conversation

@@ -15,6 +15,7 @@ from server.protocol import (
     Welcome,
 )
 from tui_agent.state.chat import Chat
+from tui_agent.state.speaking import Speaking
 from tui_agent.state.tasks import cleaned, end_words, left_s, left_words, moved, step_words
 
 NOW = "2026-11-25T10:00:00.000Z"
@@ -152,6 +153,15 @@ def test_nothing_of_a_task_can_command_the_terminal() -> None:
     chat.apply(complete(2, title=evil, user=evil, message=evil))
     ended = chat.ended_tasks["t1"]
     assert "\x1b" not in ended.title + ended.user + ended.note + end_words(ended, "ada")
+
+
+def test_the_end_is_spoken_behind_what_is_being_said() -> None:
+    speaking = Speaking(40, iter(range(9)).__next__)
+    first, second = speaking.announce("one"), speaking.announce("two")
+    assert (first.number, second.number, first.gen == second.gen == speaking.gen) == (1, 2, True)
+    assert not speaking.is_silent
+    speaking.spoken(speaking.gen, 2)
+    assert speaking.is_silent
 
 
 def test_the_end_of_a_task_in_one_sentence() -> None:

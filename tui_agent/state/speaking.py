@@ -108,6 +108,11 @@ class Speaking:
                 said += self._say(run, answer.chunker.settle())
         return said
 
+    def announce(self, sentence: str) -> Sentence:
+        """One sentence of the program's own, behind what is being said."""
+        self._said += 1
+        return Sentence(self.gen, self._said, sentence)
+
     def spoken(self, gen: int, number: int) -> None:
         """The voice process has said this sentence."""
         if gen == self.gen:
