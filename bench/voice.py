@@ -146,7 +146,7 @@ async def speech_becomes_text(
             began_s = time.monotonic()
             await press(app, pilot)
             await watched.of(wire.Listening, began_s)
-            await sound.play(clip)
+            await sound.play(clip, latency_ms=20)
             lag = asyncio.create_task(longest_stall_s(lambda: app.talking.talk.phase != "off"))
             told_s, text = await watched.of(wire.Text, began_s)
             assert isinstance(text, wire.Text)

@@ -71,6 +71,13 @@ def test_a_click_is_not_speech_and_a_cough_is_waited_out() -> None:
     assert endpoint.span.end - endpoint.span.first == 20 + PRE_ROLL_BLOCKS + TAIL_BLOCKS
 
 
+def test_what_is_never_surely_speech_is_no_speech() -> None:
+    endpoint = Endpoint(0.8, 0, 0)
+    steps = run(endpoint, (0.6, 40), (SILENCE, 25))
+    assert "silence" not in [step for _, step in steps]
+    assert endpoint.span is None
+
+
 def test_six_seconds_of_nothing_end_it_and_zero_waits_for_ever() -> None:
     assert run(Endpoint(0.8, 6, 60), (SILENCE, 200))[0] == (round(6 / BLOCK_S), "nothing")
     patient = Endpoint(0.8, 0, 0)

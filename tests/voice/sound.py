@@ -72,10 +72,10 @@ class VirtualSound:
         """As when the sound server crashes."""
         os.kill(int((self.folder / "pids").read_text().split()[0]), signal.SIGKILL)
 
-    async def play(self, clip: Path, device: str = "mic_feed") -> None:
-        """Into the microphone; returns when the last sample is in."""
+    async def play(self, clip: Path, device: str = "mic_feed", latency_ms: int = 100) -> None:
+        """Into the microphone; returns when the last sample is in. A small latency stutters on a busy machine."""
         player = await asyncio.create_subprocess_exec(
-            "paplay", f"--device={device}", "--latency-msec=20", str(clip), env=os.environ | self.environ
+            "paplay", f"--device={device}", f"--latency-msec={latency_ms}", str(clip), env=os.environ | self.environ
         )
         try:
             assert await player.wait() == 0
