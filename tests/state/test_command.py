@@ -117,7 +117,7 @@ def test_the_keys_of_the_design_are_the_defaults() -> None:
         "send": "enter", "new_line": "ctrl+j,shift+enter,alt+enter", "stop": "escape", "talk": "f2", "help": "f1",
         "palette": "ctrl+p", "search_inputs": "ctrl+r", "editor": "ctrl+g", "rooms": "ctrl+o", "panel": "f3",
         "page_up": "pageup", "page_down": "pagedown", "follow": "ctrl+end", "copy_or_clear": "ctrl+c",
-        "quit_when_empty": "ctrl+d", "reconnect": "f5",
+        "quit_when_empty": "ctrl+d", "reconnect": "f5", "tasks": "f4",
     }  # fmt: skip
     assert {name: keys[name] for name in wanted} == wanted
     assert "shift+f2" in COMMANDS["speak"].keys
