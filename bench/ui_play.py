@@ -291,7 +291,8 @@ async def timed(app: Played, do: Callable[[], Any], is_done: Callable[[], bool] 
     do()
     await painted(app)
     while not is_done():
-        await painted(app)
+        await asyncio.sleep(0.001)
+    await painted(app)
     return time.perf_counter() - began
 
 
@@ -315,7 +316,8 @@ async def sizes(app: Played) -> AsyncIterator[float]:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
             os.kill(os.getpid(), signal.SIGWINCH)
 
-        yield await timed(app, change, lambda width=width: app.size.width == width)
+        before = app.chat_screen.transcript.items.width
+        yield await timed(app, change, lambda before=before: app.chat_screen.transcript.items.width != before)
         await asyncio.sleep(0.1)
 
 
