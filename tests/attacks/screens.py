@@ -1,0 +1,174 @@
+"""Hostile payloads through every place that shows foreign text, on the real screen in a real terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from server import protocol as wire
+from tests.attacks.payloads import HEAVY, PAYLOADS
+from tests.attacks.terminal import Terminal, violations
+from tests.fakes.wire_server import TIME, WireServer
+
+TUI = (sys.executable, "-P", "-m", "tui_agent.cli")
+PLACES = (
+    "message", "name", "answer", "interrupted", "failed answer", "refusal", "note", "task title", "task progress",
+    "task result", "task error", "member", "typing", "agent and model", "rooms", "last line", "queued", "open answer",
+)  # fmt: skip
+
+
+class Hostile(WireServer):
+    """A server whose every word is the payload of the moment."""
+
+    payload = "harmless"
+
+    async def _welcome(self, connection, hello, left) -> None:  # type: ignore[no-untyped-def]
+        words = self.payload
+        await self.send_one(
+            connection,
+            wire.Welcome(
+                words, words, hello.user or "", words, self.epoch, len(self.events), False,
+                [wire.Member("ada", 1, TIME), wire.Member(words, 2, words)], 2, None, [],
+                [wire.TaskInfo("t0", words, words, "running", 5, words)], wire.AgentInfo(words, words), wire.Limits(),
+            ),
+        )  # fmt: skip
+        await self.send_one(connection, wire.Snapshot(self.epoch, len(self.events), self.events[-50:], False, None))
+
+    async def _obey(self, connection, user, command, left) -> None:  # type: ignore[no-untyped-def]
+        words = self.payload
+        match command:
+            case wire.Rooms():
+                rooms = [wire.RoomInfo(words, 3, 2, wire.LastLine(TIME, words, words)), wire.RoomInfo("main", 1, 1, None)]
+                await self.send_one(connection, wire.RoomList(command.cid, rooms))
+            case _:
+                await super()._obey(connection, user, command, left)
+
+    async def attack(self, number: int, words: str) -> None:
+        """The payload in every place; then a harmless line that names the number, to wait for."""
+        self.payload = words
+        run = f"r{number}"
+        await self.log(wire.UserMessage(self._next, TIME, "ben", f"c{number}", words, run))
+        await self.log(wire.UserMessage(self._next, TIME, words[:2000], f"n{number}", "a name", run))
+        asked = [self._next - 1]
+        await self.show(wire.UserJoined([words[:200], "zoe"], 3, ["ada", words[:200], "zoe"]))
+        await self.show(wire.UserTyping(words[:200], True))
+        await self.show(wire.Status(run, "thinking", asked, [words[:200]], words))
+        offset = 0
+        for piece in (words[: len(words) // 2], words[len(words) // 2 :]):
+            await self.show(wire.Token(run, offset, piece))
+            offset += len(piece)
+        await self.log(wire.Done(self._next, TIME, run, asked, [words[:200]], words, words[:50], wire.Usage()))
+        await self.log(wire.Interrupted(self._next, TIME, f"i{number}", [], [words[:200]], words, "user", words))
+        await self.log(
+            wire.Error(
+                code=words[:60], message=words, id=self._next, time=TIME, run=f"e{number}", asked=[], users=[],
+                content=words,
+            )
+        )  # fmt: skip
+        await self.show(wire.Error(code="bad_request", message=words, ref=None, retryable=False))
+        task = f"t{number}"
+        await self.log(wire.TaskSubmitted(self._next, TIME, task, f"ct{number}", words[:200], words, words))
+        await self.show(wire.Progress(task, 40, words))
+        how = ("completed", "failed", "canceled")[number % 3]
+        await self.log(wire.Complete(self._next, TIME, task, how, words, words[:60], words, words[:200]))  # type: ignore[arg-type]
+        await self.log(wire.Cleared(self._next, TIME, words[:200]))
+        await self.log(wire.UserMessage(self._next, TIME, "zoe", f"z{number}", f"END{number}.", f"z{number}"))
+
+    @property
+    def _next(self) -> int:
+        return len(self.events) + 1
+
+
+@contextlib.asynccontextmanager
+async def attacked(folder: Path, *arguments: str, **env: str) -> AsyncIterator[tuple[Hostile, Terminal]]:
+    """The real app in a pty, joined to a hostile server."""
+    server = Hostile()
+    async with server.listen(path=folder / "hostile.sock") as url:
+        command = (*TUI, "--server", url, "--user", "ada", *arguments)
+        async with Terminal(*command, folder=folder, **env) as terminal:
+            await server.wait(lambda: bool(server.connections), 30)
+            await terminal.wait("live")
+            yield server, terminal
+
+
+async def payloads_on_the_screen(folder: Path, seed: int, payloads: int) -> dict[str, int]:
+    """Every payload in every place; the panel, the tasks, the rooms and the search are opened on them too."""
+    chosen = list(PAYLOADS.items())[:: max(1, len(PAYLOADS) // payloads)]
+    async with attacked(folder) as (server, terminal):
+        for number, (_, words) in enumerate(chosen):
+            await server.attack(number, words)
+            await terminal.wait(f"END{number}.")
+            for keys in ("\x1b[5~", "\x1b[5~", "\x1b[1;5F") if number % 4 == 0 else ():
+                terminal.type(keys)  # page up through it, and back
+            if number % 6 == 0:
+                await _look_everywhere(terminal)
+        server.payload = "\x1b]0;evil 98765\x07 \x1b[98765m [/]"
+        server.cut()  # the welcome, the snapshot and the whole history once more, under a hostile name
+        await server.wait(lambda: server.connected >= 2, 30)
+        await terminal.wait(lambda: "END" in terminal.text)
+        terminal.type("\x04")
+        status = await terminal.wait_end()
+        found = violations(bytes(terminal.output))
+        wrong = terminal.is_restored()
+    assert not found, f"{len(found)} violations: {found[:8]}"
+    assert not wrong, wrong
+    assert status == 0
+    return {"payloads": len(chosen), "places": len(PLACES), "bytes judged": len(terminal.output), "violations": 0}
+
+
+async def _look_everywhere(terminal: Terminal) -> None:
+    for keys in ("\x1bOR", "\x1bOS", "\x0f", "\x12", "\x10", "\x1bOP"):  # F3 F4 Ctrl+O Ctrl+R Ctrl+P F1
+        terminal.type(keys)
+        await asyncio.sleep(0.15)
+        terminal.type("\x1b")
+        await asyncio.sleep(0.15)
+
+
+async def heavy_texts(folder: Path, seed: int, texts: int) -> dict[str, float]:
+    """Texts that cost much to draw: how long a key takes meanwhile, and what the app grows by."""
+    chosen = list(HEAVY.items())[:texts]
+    worst_ms = 0.0
+    async with attacked(folder) as (server, terminal):
+        await server.say("warm")
+        await terminal.wait("warm")
+        began_bytes = terminal.rss_bytes
+        for number, (name, words) in enumerate(chosen):
+            run = f"h{number}"
+            await server.begin(run)
+            typing = asyncio.ensure_future(_slowest_key_ms(terminal))
+            for place in range(0, len(words), 2000):
+                await server.token(words[place : place + 2000])
+                await asyncio.sleep(0.002)
+            await server.end(server.done(run, words))
+            await server.say(f"END{number}.")
+            await terminal.wait(f"END{number}.", 120)
+            typing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await typing
+            worst_ms = max(worst_ms, _slowest.get(terminal.pid, 0.0))
+        grown_bytes = terminal.rss_bytes - began_bytes
+        found = violations(bytes(terminal.output))
+    assert not found, found[:5]
+    return {"texts": len(chosen), "slowest key, ms": round(worst_ms), "grown, MiB": round(grown_bytes / 2**20, 1)}
+
+
+_slowest: dict[int, float] = {}
+
+
+async def _slowest_key_ms(terminal: Terminal) -> None:
+    """Types letters and waits for each on the screen; keeps the slowest."""
+    loop = asyncio.get_running_loop()
+    for number in range(10_000):
+        letter = "abcdefghij"[number % 10]
+        began_s = loop.time()
+        before = len(terminal.output)
+        terminal.type(letter)
+        while len(terminal.output) == before:
+            await asyncio.sleep(0.002)
+        _slowest[terminal.pid] = max(_slowest.get(terminal.pid, 0.0), (loop.time() - began_s) * 1000)
+        await asyncio.sleep(0.05)
+        terminal.type("\x7f")
+        await asyncio.sleep(0.05)
