@@ -44,7 +44,7 @@ PAYLOADS: Final[dict[str, str]] = {
     "C1 CSI": f"\x9b31;{MARK}m \x9b2J",
     "C1 OSC": f"\x9d52;c;{MARK}\x9c",
     "C1 DCS and APC": f"\x90q{MARK}\x9c \x9f{MARK}\x9c",
-    "C0": "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1c\x1d\x7f",
+    "C0": "".join(chr(code) for code in (*range(9), 11, 12, *range(14, 27), 28, 29, 30, 31, 127)),
     "carriage return": "real words\rFAKE WORDS\r\x08\x08",
     "bidi": "\u202egnp.exe\u202c \u2066abc\u2069 \u200f\u200e\u061c",
     "zero-width": "pay\u200bpal \u2060\ufeff\u200c\u00ad",
@@ -55,7 +55,9 @@ PAYLOADS: Final[dict[str, str]] = {
     "markup": "[bold red]x[/] [/] [@click=app.quit]quit[/] [link=https://evil.example]x[/link] list[int] [",
     "markdown links": (
         "[a](javascript:alert(1)) [b](vscode://file/x) [c](ssh://-oProxyCommand=x) [d](file:///etc/passwd) "
-        "[e](data:text/html,x) [f](https://аpple.com) <https://evil.example/" + MARK + "> ![i](http://evil.example/x.png)"
+        "[e](data:text/html,x) [f](https://аpple.com) <https://evil.example/"
+        + MARK
+        + "> ![i](http://evil.example/x.png)"
     ),
     "html": "<script>alert(1)</script><a href='x'>y</a><!-- --> &#27;[31m &#x1b;]0;x",
     "fences": "```\n\x1b[31m\n~~~\n```python\nprint('\x1b]0;x\x07')\n",

@@ -41,7 +41,10 @@ class Hostile(WireServer):
         words = self.payload
         match command:
             case wire.Rooms():
-                rooms = [wire.RoomInfo(words, 3, 2, wire.LastLine(TIME, words, words)), wire.RoomInfo("main", 1, 1, None)]
+                rooms = [
+                    wire.RoomInfo(words, 3, 2, wire.LastLine(TIME, words, words)),
+                    wire.RoomInfo("main", 1, 1, None),
+                ]
                 await self.send_one(connection, wire.RoomList(command.cid, rooms))
             case _:
                 await super()._obey(connection, user, command, left)
@@ -135,7 +138,7 @@ async def heavy_texts(folder: Path, seed: int, texts: int) -> dict[str, float]:
         await server.say("warm")
         await terminal.wait("warm")
         began_bytes = terminal.rss_bytes
-        for number, (name, words) in enumerate(chosen):
+        for number, words in enumerate(words for _, words in chosen):
             run = f"h{number}"
             await server.begin(run)
             typing = asyncio.ensure_future(_slowest_key_ms(terminal))

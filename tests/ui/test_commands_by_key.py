@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textual import events
+
 from tests.ui.conftest import Stage, until
 from tui_agent.ui.screens.chat import ChatScreen
 
@@ -47,3 +49,16 @@ async def test_f1_and_ctrl_p_open_and_escape_closes_them(stage: Stage) -> None:
             await until(lambda screen=screen: app.screen.id == screen)
             await pilot.press("escape")
             await until(lambda: isinstance(app.screen, ChatScreen))
+
+
+async def test_two_presses_of_escape_at_once_close_one_popup_and_nothing_breaks(stage: Stage) -> None:
+    async with stage.app() as (app, pilot):
+        for key in ("f1", "ctrl+p", "ctrl+o"):
+            await pilot.press(key)
+            await until(lambda: not isinstance(app.screen, ChatScreen))
+            top = app.screen
+            for _ in range(3):  # in one read: all are on their way before the first is dealt with
+                top.post_message(events.Key("escape", None))
+            await until(lambda: isinstance(app.screen, ChatScreen))
+            await pilot.pause()
+            assert len(app.screen_stack) == 1

@@ -9,12 +9,12 @@ from textual.app import ComposeResult, RenderResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
 from tui_agent.state.command import GROUPS, Command, Commands, shown_key
 from tui_agent.ui.dialog import DIM, dialog_head
+from tui_agent.ui.screens.modal import Modal
 
 LEFT_CELLS = 31
 S = Content.styled
@@ -64,7 +64,7 @@ class HelpText(Widget):
         return Content("\n").join(help_lines(self._commands, self._problems, max(1, self.content_size.width)))
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Modal[None]):
     """Closed by Esc, or the key that opened it."""
 
     def __init__(self, commands: Commands, problems: Sequence[str]) -> None:

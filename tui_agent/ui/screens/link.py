@@ -13,11 +13,11 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui_agent.state.clean import clean_line
 from tui_agent.ui.dialog import DIM, dialog_head
+from tui_agent.ui.screens.modal import Modal
 
 S = Content.styled
 
@@ -61,7 +61,7 @@ def open_page(program: str, url: str) -> bool:
     return True
 
 
-class LinkScreen(ModalScreen[None]):
+class LinkScreen(Modal[None]):
     """Enter opens, c copies, Esc closes."""
 
     def __init__(self, url: str) -> None:

@@ -9,11 +9,11 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui_agent.ui.dialog import dialog_head
+from tui_agent.ui.screens.modal import Modal
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Row:
     search: str
 
 
-class Picker(ModalScreen[str | None]):
+class Picker(Modal[str | None]):
     """Gives the id of the chosen row, or None. `made_of(text)` may offer a row for what was typed itself."""
 
     def __init__(

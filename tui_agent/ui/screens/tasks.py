@@ -10,7 +10,6 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -18,6 +17,7 @@ from server.protocol import TaskInfo
 from tui_agent.state.chat import Chat, seconds
 from tui_agent.state.tasks import MARKS, EndedTask, left_s, left_words, step_words
 from tui_agent.ui.dialog import DIM, dialog_head
+from tui_agent.ui.screens.modal import Modal
 from tui_agent.ui.task_rows import progress_bar
 
 ROW_CELLS = 68
@@ -25,7 +25,7 @@ HELP = "enter opens · del stops · esc closes"
 S = Content.styled
 
 
-class TasksScreen(ModalScreen[None]):
+class TasksScreen(Modal[None]):
     """Draws from the fold; `cancel(task)` is called once a person has confirmed."""
 
     def __init__(

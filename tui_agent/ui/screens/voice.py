@@ -8,16 +8,16 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui_agent.ui.dialog import DIM, dialog_head
+from tui_agent.ui.screens.modal import Modal
 
 BAR_CELLS = 40
 S = Content.styled
 
 
-class DownloadScreen(ModalScreen[None]):
+class DownloadScreen(Modal[None]):
     """Enter starts (and later leaves it running behind the chat), Esc cancels.
 
     `start` and `cancel` belong to who opened it; that one calls `show` as bytes come, and dismisses it at the end.

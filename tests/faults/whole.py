@@ -1,0 +1,172 @@
+"""Half-open links, machines that sleep, restarts under a crowd, and a model's service that misbehaves: the whole way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+from server.agents.claude import ClaudeAgent, ClaudeConfig
+from tests.agents.test_failures import FAILURES
+from tests.fakes.messages_api import FakeMessagesAPI
+from tests.fakes.messages_replies import Reply, text
+from tests.fakes.process import ServerProcess
+from tests.fakes.served import served
+from tests.fakes.wire_client import WireClient
+from tests.faults import oracle
+from tests.faults.people import LinkPerson, talking
+from tests.faults.proxy import Proxy
+from tui_agent.link.address import parse_address
+from tui_agent.link.connection import RoomLink, Times
+
+LATE = {
+    "control characters": (text("\x1b[2J\x1b]0;x\x07\x00"), "done"),
+    "lone surrogates": (text("a \ud800 b"), "done"),
+    "an answer over the limit": (text(*["x" * 60_000] * 12), "done"),
+    "no words": (text(""), "done"),
+}
+
+
+async def bad_services(folder: Path, seed: int, kinds: int) -> dict[str, int]:
+    """Every misbehaviour of a model's service through the whole server; then the next turn, which must be whole."""
+    cases: dict[str, tuple[Reply, str]] = {name: (reply, code) for name, (reply, code, _) in FAILURES.items()}
+    cases |= LATE
+    chosen = sorted(cases)[:: max(1, len(cases) // kinds)]
+    codes: Counter[str] = Counter()
+    async with FakeMessagesAPI() as api:
+        agent = ClaudeAgent(
+            ClaudeConfig(
+                base_url=api.url, api_key="sk-ant-test", max_retries=1, first_pause_s=0.01, silence_timeout_s=0.3
+            )
+        )
+        await agent.prepare()
+        async with served(folder, agent) as server, WireClient(server.address) as ada:
+            for name in chosen:
+                reply, code = cases[name]
+                api.default = reply
+                ack = await ada.say(f"about {name}")
+                end = await ada.wait(lambda frame, run=ack["run"]: _ends(frame, run), 20)
+                assert end.get("code", "done") == code, (name, end)
+                if end["type"] == "error":
+                    assert end["message"].endswith("."), (name, end)
+                    assert "SECRET" not in end["message"], (name, end)
+                codes[code] += 1
+                api.default = text("All is well.")
+                ack = await ada.say("and now?")
+                end = await ada.wait(lambda frame, run=ack["run"]: _ends(frame, run), 20)
+                assert (end["type"], end["content"]) == ("done", "All is well."), (name, end)
+            log = await oracle.read_log(server.address)
+    ends = Counter(event["run"] for event in log if event["type"] in oracle.ENDINGS)
+    assert set(ends.values()) == {1}
+    # Leaving the fake raises when any request was one that the real API would refuse: the history stayed well-formed.
+    return {"misbehaviours": len(chosen), "codes": len(codes), "next turns whole": len(chosen)}
+
+
+def _ends(frame: dict, run: str) -> bool:
+    return frame.get("run") == run and frame["type"] in oracle.ENDINGS
+
+
+async def rolling_restart(folder: Path, seed: int, clients: int) -> dict[str, float]:
+    """The server is replaced under a crowd on the real link: all come back, and not all at once."""
+    chance = random.Random(seed)
+    env = {"TUI_AGENT_CONNECTIONS": "2000", "TUI_AGENT_CONNECTIONS_PER_USER": "2000"}
+    attempts: list[float] = []
+    links: list[RoomLink] = []
+    lived: Counter[int] = Counter()
+    async with ServerProcess(folder, "--agent", "demo", env=env) as server:
+        async with Proxy(server.socket) as proxy:
+
+            async def stay(number: int) -> None:
+                link = links[number]
+                async for event in link.events():
+                    if getattr(getattr(event, "status", None), "phase", "") == "live" and not getattr(
+                        event.status, "latency_ms", None
+                    ):
+                        lived[number] += 1
+
+            for number in range(clients):
+                links.append(
+                    RoomLink(
+                        parse_address(proxy.address), f"room{number % 20}", f"u{number}", client="tui-agent/1.0",
+                        state_folder=folder / "state", random=chance.random,
+                        times=Times(open_timeout_s=30, welcome_timeout_s=30, ping_every_s=60, ping_timeout_s=30),
+                    )
+                )  # fmt: skip
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(link.run()) for link in links]
+                tasks += [group.create_task(stay(number)) for number in range(clients)]
+                await _all_live(links)
+                before = len(proxy.accepted_at_s)
+                began_s = time.monotonic()
+                assert await server.stop() == 0
+                await server.start()
+                await _all_live(links, since=before, proxy=proxy)
+                back_s = time.monotonic() - began_s
+                attempts = proxy.accepted_at_s[before:]
+                for link in links:
+                    await link.close()
+                for task in tasks:
+                    task.cancel()
+    first = min(attempts)
+    windows = Counter(int((at_s - first) / 0.1) for at_s in attempts)
+    share = max(windows.values()) / len(attempts)
+    assert share <= 0.15, f"{share:.0%} of {len(attempts)} attempts in one tenth of a second"
+    return {
+        "clients": clients,
+        "back": sum(link.status.phase in ("live", "closed") for link in links),
+        "all back after, s": round(back_s, 1),
+        "attempts": len(attempts),
+        "most in 100 ms, %": round(share * 100, 1),
+    }
+
+
+async def _all_live(links: list[RoomLink], *, since: int = 0, proxy: Proxy | None = None) -> None:
+    async with asyncio.timeout(90):
+        while not all(link.status.phase == "live" for link in links) or (
+            proxy is not None and len(proxy.accepted_at_s) < since + len(links)
+        ):
+            await asyncio.sleep(0.05)
+
+
+async def half_open(folder: Path, seed: int, rounds: int) -> dict[str, float]:
+    """The wire goes dead without a word, or the server is stopped (SIGSTOP): noticed, and whole again after."""
+    slowest_s = 0.0
+    async with ServerProcess(folder, "--agent", "demo", env={"TUI_AGENT_DEMO_TOKENS_PER_S": "200"}) as server:
+        async with Proxy(server.socket) as proxy:
+            ada = LinkPerson("ada", proxy.address, folder / "ada")
+            async with talking(ada):
+                for number in range(rounds):
+                    ada.say(f"before {number}")
+                    await ada.wait(lambda: ada.is_settled and ada.link.status.phase == "live")
+                    dead = proxy.accepted
+                    began_s = time.monotonic()
+                    if number % 2:
+                        os.kill(server.process.pid, signal.SIGSTOP)
+                    else:
+                        proxy.stall()
+                    ada.say(f"into the dead wire {number}")
+                    await ada.wait(lambda dead=dead: proxy.accepted > dead, 30)
+                    slowest_s = max(slowest_s, time.monotonic() - began_s)
+                    os.kill(server.process.pid, signal.SIGCONT)
+                    proxy.resume()
+                    await ada.wait(lambda: ada.is_settled, 30)
+                await _calm(server, ada)
+                log = await oracle.read_log(server.socket)
+    oracle.check(log, [ada])
+    return {"rounds": rounds, "noticed after at most, s": round(slowest_s, 1), "messages": len(ada.sent)}
+
+
+async def _calm(server: ServerProcess, ada: LinkPerson) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            log = await oracle.read_log(server.socket)
+            runs = {event["run"] for event in log if event["type"] == "user_message"}
+            if runs <= {event["run"] for event in log if event["type"] in oracle.ENDINGS} and runs <= {
+                event["run"] for delivery in ada.deliveries for event in delivery if event["type"] in oracle.ENDINGS
+            }:
+                return
+            await asyncio.sleep(0.1)
