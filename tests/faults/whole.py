@@ -1,4 +1,4 @@
-"""Half-open links, machines that sleep, restarts under a crowd, and a model's service that misbehaves: the whole way."""
+"""Half-open links, restarts under a crowd, and a model's service that misbehaves: the whole way through."""
 
 from __future__ import annotations
 

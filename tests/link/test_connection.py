@@ -431,3 +431,20 @@ async def test_a_queue_that_stays_full_is_a_timeout(tmp_path: Path) -> None:
         with pytest.raises(TimeoutError):
             await connect_unix(path, 0.1)
         first.close()
+
+
+async def test_a_connection_cut_in_the_handshake_is_tried_again(start: Start) -> None:
+    """A server that is being replaced resets what waits in its queue: no reason to ask the person."""
+    asked = 0
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as listener:
+        async with start(f"ws://127.0.0.1:{listener.sockets[0].getsockname()[1]}") as watched:
+            await watched.wait(lambda: watched.statuses and watched.statuses[-1].phase == "waiting")
+            assert "closed the connection" in watched.statuses[-1].sentence
+            await watched.wait(lambda: asked >= 2)
