@@ -44,9 +44,15 @@ class ServerProcess:
             cwd=self.folder,
         )  # fmt: skip
         assert self.process.stderr is not None
-        async with asyncio.timeout(40):
-            line = (await self.process.stderr.readline()).decode()
-        assert line.startswith("tui-agent-server on"), line
+        try:
+            async with asyncio.timeout(40):
+                line = (await self.process.stderr.readline()).decode()
+            assert line.startswith("tui-agent-server on"), line
+        except BaseException:  # nobody else would end it
+            if self.process.returncode is None:
+                self.process.kill()
+            await self.process.communicate()
+            raise
 
     async def kill(self) -> None:
         """SIGKILL: nothing can be written any more."""
