@@ -87,10 +87,12 @@ def _main(argv: list[str]) -> int:
 
 def _chat(settings: Settings) -> int:
     """The screen. The terminal is asked for its colours while the imports run."""
+    import gc
     import os
 
     from tui_agent.ui.terminal.ask import ask
 
+    gc.disable()  # until the start is over (running.collect_again): a tenth of it
     question = None if settings.theme else ask(os.environ)
     try:
         from tui_agent.running import run_app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -13,6 +14,15 @@ from tui_agent.crash import PlacesHandler, note_crash
 from tui_agent.joining import CannotJoin, check_settings
 from tui_agent.memory import spare_the_loop
 from tui_agent.ui.terminal.ask import Question, is_dark_by_environment
+
+QUIET_S = 2.0
+
+
+def collect_again() -> None:
+    """The collector of garbage was off for the start, which imports and makes none (cli.py). From now on it works, and
+    what stands already is left out of its rounds, so that they are short while an answer streams."""
+    gc.freeze()
+    gc.enable()
 
 
 def run_app(settings: Settings, question: Question | None = None) -> int:
@@ -33,7 +43,10 @@ def run_app(settings: Settings, question: Question | None = None) -> int:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, app.leave, 128 + number)
 
-    app.on_started.append(hear_signals)
+    def collect_later() -> None:
+        asyncio.get_running_loop().call_later(QUIET_S, collect_again)
+
+    app.on_started += [hear_signals, collect_later]
     app.on_started.append(lambda: spare_the_loop(app))
     result = app.run()
     crash = app.crash
