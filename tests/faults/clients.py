@@ -23,8 +23,10 @@ async def killed_clients(folder: Path, seed: int, kills: int) -> dict[str, int]:
     chance = random.Random(seed)
     promised: set[str] = set()
     async with served(folder, InstantAgent()) as server:
-        for _ in range((kills + 1) // 2):
+        for number in range((kills + 1) // 2):
             promised |= await _process(server, folder / "state", kill_after_s=chance.uniform(0.0, 0.03))
+            if number % 20 == 19:  # one that lives sends what the dead have left
+                promised |= await _process(server, folder / "state", kill_after_s=None)
         for _ in range(kills // 2):
             promised |= await _link(server, folder / "state", cut_after_s=chance.uniform(0.0, 0.01))
         promised |= await _process(server, folder / "state", kill_after_s=None)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.attacks import crowds, fuzz
-from tests.faults import clients, crashes, cuts, disks, mutants
+from tests.attacks import crowds, fuzz, screens
+from tests.faults import clients, crashes, cuts, disks, mutants, whole
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,41 @@ CAMPAIGNS = [
         "the others' p99 within 1.5x of calm, the server's memory bounded",
         crowds.crowds,
         {"idle": 1000, "storms": 100, "trips": 400},
+    ),
+    Campaign(
+        "half-open",
+        "the wire goes dead without a word, or the server is stopped (SIGSTOP), in mid-sentence",
+        "noticed within 30 s (here pings are a second apart), whole again after",
+        whole.half_open,
+        {"rounds": 6},
+    ),
+    Campaign(
+        "restart",
+        "the server is replaced under a crowd on the real link",
+        "all back, no tenth of a second with over 15 % of the attempts",
+        whole.rolling_restart,
+        {"clients": 300},
+    ),
+    Campaign(
+        "services",
+        "a model's service that misbehaves in every way we know, through the whole server",
+        "each a plain sentence with the right code, the history well-formed, the next turn whole",
+        whole.bad_services,
+        {"kinds": 1000},
+    ),
+    Campaign(
+        "payloads",
+        "hostile texts through every place that shows foreign words, on the real screen in a real terminal",
+        "no escape sequence outside an allow-list, no reordering or hidden character, the terminal given back",
+        screens.payloads_on_the_screen,
+        {"payloads": 48},
+    ),
+    Campaign(
+        "heavy",
+        "texts that cost much to draw, streamed while keys are typed",
+        "the app grows by less than 50 MiB; the slowest key is shown",
+        screens.heavy_texts,
+        {"texts": 8},
     ),
 ]
 BY_NAME = {campaign.name: campaign for campaign in CAMPAIGNS}
