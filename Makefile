@@ -42,12 +42,13 @@ soak: $(VENV)/.installed-dev packages ## the long campaigns; writes docs/soak.js
 bench: $(VENV)/.installed-bench ## measure all figures; writes docs/bench.md and docs/bench.json (ARGS="acks joins" for some)
 	$(BIN)/python -m bench $(ARGS)
 
-check: $(VENV)/.installed-dev ## format, lint, types, arrows
+check: $(VENV)/.installed-dev ## format, lint, types, arrows, figures, secrets and known holes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.soak check
+	$(BIN)/python -m tests.audit
 
 snap: $(VENV)/.installed-dev packages ## the README's pictures (docs/images), and a PNG of each state of the screen (.snap)
 	$(BIN)/python -m tests.looks $(ARGS)

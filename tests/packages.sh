@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests use beyond Python, where that is possible; says what is missing elsewhere.
-WANTED="tmux strace espeak-ng pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 sox fonts-dejavu-core fonts-jetbrains-mono fonts-symbola"
+WANTED="tmux strace nginx-light espeak-ng pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 sox fonts-dejavu-core fonts-jetbrains-mono fonts-symbola"
 # A Node.js that came another way conflicts with Debian's npm.
 command -v npm >/dev/null 2>&1 || WANTED="$WANTED nodejs npm"
 

@@ -103,6 +103,7 @@ async def crowds(folder: Path, seed: int, idle: int, storms: int, trips: int) ->
                 figures[f"p99 beside {name}, ms"] = round(disturbed_ms, 2)
                 figures[f"p99 beside {name}, against calm"] = round(disturbed_ms / calm_ms, 2)
             figures["server grew, MiB"] = round((rss_bytes(server.process.pid) - began_bytes) / 2**20, 1)
+    assert figures["server grew, MiB"] < 50, figures
     return figures
 
 
