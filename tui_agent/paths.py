@@ -46,6 +46,13 @@ def config_file(environ: Mapping[str, str] | None = None) -> Path:
     return Path(platformdirs.user_config_dir(APP, appauthor=False)) / "config.toml"
 
 
+def room_key(server: str, room: str, user: str) -> str:
+    """The name, in hexadecimal digits, of what is kept for a person in a room of a server."""
+    import hashlib  # loads OpenSSL: after the first paint
+
+    return hashlib.sha256("\0".join((server, room, user)).encode()).hexdigest()[:32]
+
+
 def _xdg(environ: Mapping[str, str], variable: str, default: str) -> Path:
     folder = environ.get(variable, "").strip()
     return (Path(folder) if folder else Path(os.path.expanduser(f"~/{default}"))) / APP

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui_agent.exporting import CannotExport, Export
 from tui_agent.state.clean import clean_line
-from tui_agent.state.export import read_target
 
 if TYPE_CHECKING:
     from server.protocol import Event
@@ -31,6 +29,9 @@ class Saving:
         self._app.run_worker(self._run(conversation, words), group="export", exit_on_error=False)
 
     async def _run(self, conversation: Conversation, words: str) -> None:
+        from tui_agent.exporting import CannotExport, Export  # at its first use, not at the start
+        from tui_agent.state.export import read_target
+
         app, room = self._app, conversation.room
 
         def tell(percent: int) -> None:

@@ -5,13 +5,13 @@ A comfort, like drafts: a disk that takes nothing more never stands in the way.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from pathlib import Path
 from typing import Final
 
 from tui_agent.files import locked, make_private_folder, read_file, write_whole
+from tui_agent.paths import room_key
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class SeenFile:
         self._server, self._user = server, user
 
     def _key(self, room: str) -> str:
-        return hashlib.sha256("\0".join((self._server, room, self._user)).encode()).hexdigest()[:32]
+        return room_key(self._server, room, self._user)
 
     def _read(self) -> dict[str, int]:
         try:

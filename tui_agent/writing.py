@@ -5,12 +5,12 @@ Both are a comfort: a disk that takes nothing more is said once and never stands
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from pathlib import Path
 from typing import Final
 
 from tui_agent.files import append_line, locked, make_private_folder, read_file, write_whole
+from tui_agent.paths import room_key
 from tui_agent.state.drafts import MOST_BYTES, Draft, read_draft, write_draft
 from tui_agent.state.history import read_lines, shorten, write_line
 
@@ -57,7 +57,7 @@ class DraftFiles:
         self._server, self._user = server, user
 
     def path(self, room: str) -> Path:
-        key = hashlib.sha256("\0".join((self._server, room, self._user)).encode()).hexdigest()[:32]
+        key = room_key(self._server, room, self._user)
         return self._folder / f"{key}.json"
 
     def read(self, room: str) -> Draft:

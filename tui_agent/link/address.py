@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 
 class BadAddress(ValueError):
     """Not an address; the text is a sentence for a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """`base` is ws(s)://host:port[/prefix] without a trailing slash; with `socket_path` only its path counts."""
 
     base: str

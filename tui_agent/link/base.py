@@ -7,16 +7,16 @@ tests/contracts/test_link.py. A link knows nothing of Textual.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from server.protocol import CancelTask, Clear, Event, History, Message, Rooms, SubmitTask, Typing
 
 Sendable = Message | Clear | SubmitTask | CancelTask | History | Rooms | Typing
 
 
-@dataclass(frozen=True, slots=True)
-class LinkStatus:
+class LinkStatus(Struct, frozen=True):
     """Where the connection stands. `retry_in_s` is the whole wait that began when this status was reported."""
 
     phase: Literal["connecting", "live", "waiting", "offline", "closed"]
@@ -28,8 +28,7 @@ class LinkStatus:
     latency_ms: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """A message or task that the server has not acknowledged yet; it is on this machine's disk."""
 
     cid: str
@@ -38,20 +37,17 @@ class Pending:
     is_stale: bool = False  # older than 10 minutes, from an earlier process: offered, not sent by itself
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """One event of the server, in order. Duplicates and gaps were dealt with before; text is raw, not yet cleaned."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class StatusChanged:
+class StatusChanged(Struct, frozen=True):
     status: LinkStatus
 
 
-@dataclass(frozen=True, slots=True)
-class PendingChanged:
+class PendingChanged(Struct, frozen=True):
     """The unacknowledged commands, in the order in which they go out."""
 
     pending: tuple[Pending, ...]

@@ -13,10 +13,11 @@ import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
+from msgspec.structs import replace
 from websockets.asyncio.client import connect, unix_connect
 from websockets.typing import Subprotocol
 
@@ -97,8 +98,7 @@ class LocalHost(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(Struct, frozen=True):
     """Every wait of a link, in seconds; tests make them short."""
 
     open_timeout_s: float = 10.0

@@ -9,7 +9,6 @@ file aside (`*.corrupt`) after what could be read was taken.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import msgspec
 
 from server.protocol import Message, SubmitTask
 from tui_agent.link.base import OutboxFull, Pending
+from tui_agent.paths import room_key
 
 STALE_S: Final = 600.0  # older than this, from an earlier process: offered to the person, not sent
 MOST_COMMANDS: Final = 256
@@ -42,7 +42,7 @@ _encode = msgspec.json.Encoder().encode
 
 def outbox_folder(state_folder: Path, server: str, room: str, user: str) -> Path:
     """Where the commands of this person for this room of that server wait."""
-    key = hashlib.sha256("\0".join((server, room, user)).encode()).hexdigest()[:32]
+    key = room_key(server, room, user)
     return state_folder / "outbox" / key
 
 

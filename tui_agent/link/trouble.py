@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
+from msgspec import Struct
 from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, NegotiationError
 
 from server.protocol import SUBPROTOCOL, Close
@@ -19,8 +19,7 @@ LONGEST_RETRY_AFTER_S = 300.0
 What = Literal["retry", "stop", "final"]
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """`retry`: try again by itself. `stop`: the person may say when. `final`: only a new start helps."""
 
     sentence: str

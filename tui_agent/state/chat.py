@@ -10,11 +10,11 @@ All foreign text is cleaned here, once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zlib import crc32
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct, field
+from msgspec.structs import replace
 
 from server.protocol import (
     Ack,
@@ -55,36 +55,31 @@ _STOPPED_SHORT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Upsert:
+class Upsert(Struct, frozen=True):
     """The entry with this key is now so. A new one stands after `after` (a key), or at the end."""
 
     entry: Entry
     after: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(Struct, frozen=True):
     """More text of an entry, cleaned."""
 
     key: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(Struct, frozen=True):
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(Struct, frozen=True):
     """All entries anew."""
 
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Prepend:
+class Prepend(Struct, frozen=True):
     """Older entries, before all others."""
 
     entries: tuple[Entry, ...]
@@ -93,8 +88,7 @@ class Prepend:
 Change = Upsert | Stream | Remove | Reset | Prepend
 
 
-@dataclass(slots=True)
-class Person:
+class Person(Struct):
     """A member as the panel shows it."""
 
     name: str
@@ -102,8 +96,7 @@ class Person:
     is_typing: bool = False
 
 
-@dataclass(slots=True)
-class Running:
+class Running(Struct):
     """The open answer."""
 
     run: str

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 Group = Literal["Write", "Agent", "Look", "Rooms", "Voice", "Tasks", "Program"]
 GROUPS: Final[tuple[Group, ...]] = ("Write", "Agent", "Look", "Rooms", "Voice", "Tasks", "Program")
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """One named action. Bindings, F1, the palette, slash commands and `[keys]` are all made from it.
 
     `run(app, words)` does it; `words` is what followed the slash command, "" when a key was pressed.
@@ -34,8 +35,7 @@ class Command:
         return tuple(key for key in self.key.split(",") if key)
 
 
-@dataclass(frozen=True, slots=True)
-class Slash:
+class Slash(Struct, frozen=True):
     """A slash command as typed. `command` is None when there is none of that name."""
 
     word: str

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from tui_agent.state.sending import SlashCommand
 
 MOST_ITEMS: Final = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One line of the popup: accepting it puts `insert` in the place of what was typed."""
 
     insert: str
@@ -21,8 +21,7 @@ class Item:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """Items for the word that begins at `start` (a column of the line) and ends at the cursor."""
 
     start: int

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 EntryKind = Literal[
     "message",  # a person's
@@ -31,8 +32,7 @@ EntryState = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One thing in the transcript. `key` stays over the life of the thing, also when its id becomes known."""
 
     key: str

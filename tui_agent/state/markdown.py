@@ -11,8 +11,9 @@ Not taken, so shown as it is: HTML, reference definitions, footnotes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
+
+from msgspec import Struct, field
 
 from tui_agent.state.markdown_code import Fence
 from tui_agent.state.markdown_table import Table, alignments
@@ -47,8 +48,7 @@ class Mark(NamedTuple):
     is_done: bool = False  # a task that is ticked off
 
 
-@dataclass(slots=True, eq=False)
-class Block:
+class Block(Struct, eq=False):
     """A piece of the document that is laid out by itself, and does not change when it is closed."""
 
     kind: Kind
@@ -68,8 +68,7 @@ class Block:
     end: int = 0
 
 
-@dataclass(slots=True, frozen=True)
-class _Container:
+class _Container(Struct, frozen=True):
     mark: Mark
     indent: int = 0  # columns that a line of the item has at least
     family: str = ""  # items of one list: "-", "*", "+", "." or ")"

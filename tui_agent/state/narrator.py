@@ -7,10 +7,9 @@ says that it goes on. All foreign text is cleaned here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct, field
 
 from server.protocol import (
     Cleared,
@@ -43,8 +42,7 @@ _STOPPED_SHORT: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line to print. Notices are about the room, not of it."""
 
     text: str
@@ -56,8 +54,7 @@ def notice(text: str) -> Line:
     return Line(text, "notice")
 
 
-@dataclass(slots=True)
-class _Answer:
+class _Answer(Struct):
     """The open answer as far as it was told."""
 
     run: str

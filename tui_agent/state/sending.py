@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 
 class SlashCommand(Protocol):
@@ -28,23 +29,20 @@ class SlashCommand(Protocol):
 Row = TypeVar("Row", bound=SlashCommand)
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(Struct, frozen=True):
     """Words for the room."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Do(Generic[Row]):
+class Do(Struct, Generic[Row], frozen=True):
     """A command, with the words behind its name."""
 
     command: Row
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
+class Wrong(Struct, frozen=True):
     """Not to be sent; the sentence says why and what to do."""
 
     sentence: str

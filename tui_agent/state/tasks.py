@@ -3,9 +3,7 @@ ended while one was away. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from server.protocol import Complete, Progress, TaskInfo, TaskSubmitted
@@ -18,8 +16,7 @@ MOST_AWAY = 5
 MARKS = {"completed": "✓", "failed": "✗", "canceled": "■"}
 
 
-@dataclass(frozen=True, slots=True)
-class EndedTask:
+class EndedTask(Struct, frozen=True):
     """A task that is over. `info` is how it was last seen while it ran, where it was seen."""
 
     task: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from msgspec import Struct, field
 from textual.content import Content
 
 from tui_agent.conversation import Conversation
@@ -12,16 +11,14 @@ WIDE = 104  # from here the panel stands beside the transcript
 NARROW = 72  # below, words get short
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """A piece of the status line. A click on it gives `command`."""
 
     content: Content
     command: str = ""
 
 
-@dataclass(slots=True)
-class Frame:
+class Frame(Struct):
     """The parts own their fields: voice sets `voice`, `is_recording` and `box_note`; the app sets the rest."""
 
     conversation: Conversation

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tests.ui.transcript.conftest import answered, said
 from tui_agent.state.chat import Stream, Upsert

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tests.ui.transcript.conftest import answered, said
 from tui_agent.state.chat import Prepend, Remove, Upsert
