@@ -186,6 +186,7 @@ async def test_sigterm_leaves_with_143_and_the_earlier_inputs_come_back(
     assert shown.process.returncode == 143
     async with at_terminal(command, "--server", url, term="xterm-256color") as shown:
         await shown.wait_written("Now:")
+        await shown.wait(lambda: shown.text.endswith("> "))
         shown.type("\x1b[A")
         await shown.wait_written("> an earlier input")
         shown.type("\n")

@@ -15,6 +15,7 @@ import pytest
 
 from tests.looks.cells import drawn
 from tests.looks.scenes import SCENES, scene
+from tui_agent.state import markdown_code
 
 FILES = Path(__file__).parent / "snapshots"
 SIZES = ((120, 40), (80, 24), (50, 20))
@@ -29,6 +30,12 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def lexers() -> None:
+    """The screen draws code plain until a thread has loaded its lexer: here it is there from the start."""
+    markdown_code.load("python")
 
 
 @pytest.mark.parametrize("state", SCENES)
