@@ -1,6 +1,6 @@
 """`make bench`: every figure side by side in one run, as a table on stdout and in docs/bench.md and docs/bench.json.
 
-python -m bench [NAME…]     only some of BENCHES (the files are then left as they are)
+python -m bench [NAME…]     only some of BENCHES (the others' rows stay as they were)
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from bench.machine import about
 from bench.table import Row, table
@@ -61,6 +62,7 @@ def main() -> int:
         return 2
     machine = about()
     print(machine, flush=True)
+    known = read()
     rows: list[Row] = []
     for name in wanted:
         began_s = time.monotonic()
@@ -72,22 +74,35 @@ def main() -> int:
             print(
                 f"{name:11} {row.what}: {row.figure} ({row.reach}) {verdict}  {row.detail} [{took_s:.0f} s]", flush=True
             )
+        known[name] = {"machine": machine, "rows": [vars(row) for row in new]}
+        write(known)
     print()
     print(table(rows))
-    if wanted == list(BENCHES):
-        write(machine, rows)
     return 0 if all(row.is_reached for row in rows) else 1
 
 
-def write(machine: str, rows: list[Row]) -> None:
-    """The figures as the project keeps them."""
+def read() -> dict[str, Any]:
+    """What the project keeps: for each bench its rows and the machine of its last run."""
+    try:
+        kept: dict[str, Any] = json.loads((ROOT / "docs" / "bench.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return kept
+
+
+def write(known: dict[str, Any]) -> None:
+    """Keep it, and render it for people."""
     docs = ROOT / "docs"
     docs.mkdir(exist_ok=True)
-    text = f"# Figures\n\nWritten by `make bench`. Ratios are side by side in one run; medians. {machine}.\n\n"
-    (docs / "bench.md").write_text(text + table(rows) + "\n")
-    (docs / "bench.json").write_text(
-        json.dumps({"machine": machine, "rows": [vars(row) for row in rows]}, indent=1) + "\n"
-    )
+    known = {name: known[name] for name in BENCHES if name in known}
+    (docs / "bench.json").write_text(json.dumps(known, indent=1) + "\n")
+    by_machine: dict[str, list[Row]] = {}
+    for bench in known.values():
+        by_machine.setdefault(bench["machine"], []).extend(Row(**row) for row in bench["rows"])
+    text = "# Figures\n\nWritten by `make bench`. Ratios are side by side in one run; medians.\n"
+    for machine, rows in by_machine.items():
+        text += f"\n{machine}.\n\n{table(rows)}\n"
+    (docs / "bench.md").write_text(text)
 
 
 if __name__ == "__main__":
