@@ -248,6 +248,7 @@ class ChatApp(App[int], inherit_bindings=False):
 
     @on(Composer.Changed)
     def _text_changed(self) -> None:
+        self._painter.make_way()
         self.composing.changed()
 
     @on(Composer.Typing)

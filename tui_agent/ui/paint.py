@@ -9,6 +9,8 @@ from collections.abc import Callable
 from textual.message_pump import MessagePump
 
 PAINT_S = 0.05
+KEY_S = 0.03  # a letter is on the screen after so long; what streams is drawn after it
+LATEST_S = 0.15  # but who types without a pause still sees the stream
 
 
 class Painter:
@@ -31,6 +33,13 @@ class Painter:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(0, self._due)
+
+    def make_way(self) -> None:
+        """A key was pressed: its letter goes first, what waits to be drawn a little later."""
+        now_s = time.monotonic()
+        if self._timer is not None and now_s - self._last_s < LATEST_S:
+            self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(KEY_S, self._due)
 
     def stop(self) -> None:
         """No more."""
