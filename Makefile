@@ -33,7 +33,7 @@ run: $(VENV)/.installed ## open the chat; the server starts by itself
 	@$(BIN)/tui-agent $(ARGS)
 
 test: $(VENV)/.installed-dev packages ## all tests (ARGS="-k name" for some)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --reruns 2 -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --reruns 1 -m "not slow" $(ARGS)
 
 soak: $(VENV)/.installed-dev packages ## the long campaigns; writes docs/soak.json and docs/reliability.md (ARGS="fuzz" for one)
 	$(BIN)/python -m tests.soak run $(ARGS)
