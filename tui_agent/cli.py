@@ -36,6 +36,7 @@ def say(sentence: str) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
+    _hold_descriptors()
     _speak_utf8()
     try:
         return _main(sys.argv[1:] if argv is None else argv)
@@ -75,14 +76,30 @@ def _main(argv: list[str]) -> int:
         from tui_agent.ask import main as ask
 
         return ask(settings, question, as_json=as_json)
-    if not settings.plain and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        say('There is no terminal here. Ask one question with `tui-agent ask "…"`, or start with --plain.')
-        return USAGE
+    if not settings.plain:
+        sentence = _why_no_screen()
+        if sentence is not None:
+            say(sentence)
+            return USAGE
     if settings.plain:
         from tui_agent.plain.entering import main as plain
 
         return plain(settings)
     return _chat(settings)
+
+
+def _why_no_screen() -> str | None:
+    """A sentence when keys or picture have no terminal. Errors may go anywhere: `2>file` takes none of the screen."""
+    has_keys, has_picture = os.isatty(0), os.isatty(1)
+    if has_keys and has_picture:
+        return None
+    if has_keys:
+        where = "The output goes into a file or a pipe, and the chat needs a terminal there."
+    elif has_picture:
+        where = "The input comes from a file or a pipe, and the chat needs a keyboard there."
+    else:
+        where = "There is no terminal here."
+    return f'{where} Ask one question with `tui-agent ask "…"`, or start with --plain.'
 
 
 def _chat(settings: Settings) -> int:
@@ -168,6 +185,21 @@ def _voice(argv: list[str]) -> int:
         case _:
             say("Use `tui-agent voice setup` to get the model, or `tui-agent voice doctor` to check every part.")
             return 0 if argv[:1] in (["-h"], ["--help"]) else USAGE
+
+
+def _hold_descriptors() -> None:
+    """Started with `2>&-` or the like: or the next socket gets that number, and our words go into it."""
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            got = os.open(os.devnull, os.O_RDWR)
+            if got != fd:
+                os.dup2(got, fd)
+                os.close(got)
+            stream = open(fd, mode, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115 - to the end
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
 
 
 def _speak_utf8() -> None:

@@ -28,14 +28,16 @@ class Terminal(Screen):
     """The program, and what it wrote."""
 
     def __init__(
-        self, home: Path, *arguments: str, size: tuple[int, int] = (80, 24), code: str = CODE, **env: str
+        self, home: Path, *arguments: str, size: tuple[int, int] = (80, 24), code: str = CODE, to: str = "", **env: str
     ) -> None:
+        """`to`: redirections as a shell has them."""
         environ = {
             "PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color",
             "LOGNAME": "ada", "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(home), **env,
         }  # fmt: skip
         environ |= {f"XDG_{name}": str(home) for name in ("STATE_HOME", "DATA_HOME", "CONFIG_HOME")}
-        super().__init__([sys.executable, "-P", "-c", code, *arguments], environ, size)
+        command = [sys.executable, "-P", "-c", code, *arguments]
+        super().__init__(["sh", "-c", f'exec "$@" {to}', "sh", *command] if to else command, environ, size)
         self.mode = termios.tcgetattr(self.fd)
 
     async def shows(self, words: str, within_s: float = 20) -> None:

@@ -72,7 +72,7 @@ def ask(environ: Mapping[str, str]) -> Question | None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)  # before the app's own: the mode must go back
     try:
-        return Question(0, 2)
+        return Question(0, 1)
     except (OSError, termios.error):
         return None
 

@@ -31,7 +31,7 @@ READ_BYTES: Final = 64 * 1024
 class Writer:
     """Writes in a thread of its own. Over the limit whole pieces are left out and `on_drained` asks for all of it anew.
 
-    It writes to the descriptor, not to sys.stderr: a thread that hangs inside that one's lock would end the interpreter
+    It writes to the descriptor, not to sys.stdout: a thread that hangs inside that one's lock would end the interpreter
     with a fatal error.
     """
 
@@ -137,8 +137,9 @@ class TerminalDriver(LinuxDriver):
             self.write(title_sequence(title))
 
     def start_application_mode(self) -> None:
-        assert sys.__stderr__ is not None
-        self._writer = Writer(sys.__stderr__.fileno(), self._drained)
+        assert sys.__stdout__ is not None
+        # Textual's would be stderr; that is for errors, which a person may want in a file.
+        self._writer = Writer(sys.__stdout__.fileno(), self._drained)
         self._wake = os.pipe()
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._has_title:
