@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import pytest
+import pytest_timeout
 from hypothesis import HealthCheck, settings
 
 # A busy machine draws and runs slowly; a test that hangs has a timeout of its own.
@@ -36,6 +37,14 @@ async def asyncio_tasks_are_over() -> AsyncIterator[None]:
             return
         await asyncio.sleep(0)
     pytest.fail(f"asyncio tasks outlive their test: {sorted(map(repr, left))}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A second run of a failed test has its whole time-out again; pytest-timeout knows of one run only."""
+    if getattr(item, "execution_count", 1) > 1:
+        item.ihook.pytest_timeout_cancel_timer(item=item)
+        item.ihook.pytest_timeout_set_timer(item=item, settings=pytest_timeout._get_item_settings(item))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -119,7 +119,8 @@ class Getter:
                 begun = 0
             self.done += begun
             left = file.size - begun
-            with open(path, "ab" if is_rest else "wb") as out:
+            # Unbuffered: a kill loses nothing of what was told as done.
+            with open(path, "ab" if is_rest else "wb", buffering=0) as out:
                 while left > 0 and (chunk := answer.read1(min(CHUNK_BYTES, left))):
                     out.write(chunk)
                     left -= len(chunk)
