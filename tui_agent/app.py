@@ -15,7 +15,7 @@ from textual.app import App
 from textual.css.query import NoMatches
 from textual.screen import Screen
 
-from server.protocol import Event, Interrupted, RoomList
+from server.protocol import Event, Interrupted, Progress, RoomList
 from tui_agent.away import Away
 from tui_agent.choosing import Choosing
 from tui_agent.commands import COMMANDS
@@ -177,6 +177,8 @@ class ChatApp(App[int], inherit_bindings=False):
         self.tasking.heard(conversation, event)
         if isinstance(event, Interrupted) and conversation is self.rooms.current:
             self._painter.now()
+        if isinstance(event, Progress) and conversation is self.rooms.current and self.chat_screen.children:
+            self.chat_screen.draw_tasks(self.frame)  # at once: it is little, and waits for nothing that streams
         if self._talking is not None:
             self._talking.heard(conversation, event)
 

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from server.protocol import TITLE_CHARACTERS, Code
 
-TELL_S: Final = 0.25  # at most 4 a second go to the room
+TELLS: Final = 4  # at most so many in TELLS_S go to the room
+TELLS_S: Final = 1.0
 LINE_CHARACTERS: Final = 160
 STEPS: Final = 24
 
@@ -107,17 +108,20 @@ def title_of(title: str, prompt: str) -> str:
 
 
 class Pace:
-    """When the room may be told again: the first at once, then one each TELL_S. Times are monotonic seconds."""
+    """When the room may be told again: TELLS at once, then as old ones are TELLS_S ago. Times are monotonic seconds.
+
+    A fixed gap between two would hold back a step that follows another quickly, though a second has room for both.
+    """
 
     __slots__ = ("_told_s",)
 
     def __init__(self) -> None:
-        self._told_s = float("-inf")
+        self._told_s: tuple[float, ...] = ()
 
     def due_in_s(self, now_s: float) -> float:
         """How long to wait; 0 means now."""
-        return max(0.0, self._told_s + TELL_S - now_s)
+        return max(0.0, self._told_s[0] + TELLS_S - now_s) if len(self._told_s) == TELLS else 0.0
 
     def tell(self, now_s: float) -> None:
         """It was told now."""
-        self._told_s = now_s
+        self._told_s = (*self._told_s, now_s)[-TELLS:]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core import room as rules
 from server.core import room_tasks
 from server.core.slots import Slots
-from server.core.task import TELL_S, Moved, OpenTask, Outcome, Pace, move, percent_of, title_of
+from server.core.task import TELLS_S, Moved, OpenTask, Outcome, Pace, move, percent_of, title_of
 from server.protocol import ANSWER_BYTES, MESSAGE_BYTES, OPEN_TASKS, TITLE_CHARACTERS, Complete, TaskSubmitted, encode
 
 OPEN = OpenTask("t1", 1, "ada", "Read up", "2026-11-25T10:00:00.000Z")
@@ -96,12 +97,15 @@ def test_a_title_is_one_short_line() -> None:
     assert len(title_of("x" * 500, "p")) == TITLE_CHARACTERS
 
 
-def test_news_are_due_at_once_and_then_four_times_a_second() -> None:
+def test_four_news_are_due_at_once_and_never_more_than_four_in_a_second() -> None:
     pace = Pace()
-    assert pace.due_in_s(5.0) == 0.0
-    pace.tell(5.0)
-    assert pace.due_in_s(5.0 + TELL_S / 2) == TELL_S / 2
-    assert pace.due_in_s(6.0) == 0.0
+    for told_s in (5.0, 5.1, 5.2, 5.3):
+        assert pace.due_in_s(told_s) == 0.0
+        pace.tell(told_s)
+    assert pace.due_in_s(5.4) == pytest.approx(5.0 + TELLS_S - 5.4)
+    pace.tell(6.0)
+    assert pace.due_in_s(6.0) == pytest.approx(0.1), "the second of the four is the next to be a second ago"
+    assert pace.due_in_s(7.5) == 0.0
 
 
 def test_four_tasks_run_two_of_each_person_and_the_rest_wait_in_order() -> None:

@@ -77,6 +77,14 @@ async def test_a_task_stands_in_the_panel_with_bar_percent_and_step(stage: Stage
         await until(lambda: any(entry.kind == "answer" and entry.state == "done" for entry in app.conversation.entries))
 
 
+async def test_news_of_a_task_are_drawn_at_once_while_a_paint_is_held_back(stage: Stage, worker: HeldWorker) -> None:
+    async with with_task(stage, worker) as (app, _):
+        app._painter.soon = lambda: None  # type: ignore[method-assign]
+        worker.let("read")
+        await until(lambda: app.conversation.chat.tasks["t1"].step == 2)
+        assert "3 of 3" in panel(app)
+
+
 async def test_on_a_narrow_screen_the_top_bar_shows_count_and_bar(stage: Stage, worker: HeldWorker) -> None:
     async with with_task(stage, worker, size=(80, 24)) as (app, _):
         await until(lambda: "1 task " in top(app))

@@ -68,22 +68,17 @@ class ChatScreen(Screen[None]):
         transcript = self.transcript
         if changes:
             transcript.apply(changes)
-        width = self.size.width
-        is_narrow = width < NARROW
-        room = width - (2 if is_narrow else 4)
-        has_panel = width >= WIDE and frame.is_panel_wanted
+        width, is_narrow, room = self._widths()
         panel = self.query_one("#panel", Panel)
-        panel.set_class(has_panel, "-shown")
+        panel.set_class(width >= WIDE and frame.is_panel_wanted, "-shown")
         frame.is_following, frame.unseen = transcript.is_following, transcript.unseen
+        self.draw_tasks(frame)
         top = self.query_one("#top", Bar)
-        top.show(top_content(frame, room, has_panel=has_panel))
         status = frame.conversation.status
         banner = self.query_one("#banner", Bar)
         banner.set_class(is_banner_due(status), "-shown")
         reconnect_key = frame.key_of.get("reconnect", "")
         banner.show(banner_content(status, frame.conversation.retry_in_s, room, reconnect_key))
-        if has_panel:
-            panel.show(frame)
         box = self.query_one("#box", ComposerBox)
         box.set_class(frame.is_recording, "-recording")
         frame.is_hint_in_box = cell_len(frame.hint) > width - HINT_LEAVES
@@ -93,6 +88,20 @@ class ChatScreen(Screen[None]):
         for bar in (top, banner, status_line):
             bar.set_class(is_narrow, "-narrow")
         status_line.show(frame, room)
+
+    def draw_tasks(self, frame: Frame) -> None:
+        """Only what shows the tasks: the panel, and the top bar, which has them where there is no panel."""
+        width, _, room = self._widths()
+        has_panel = width >= WIDE and frame.is_panel_wanted
+        self.query_one("#top", Bar).show(top_content(frame, room, has_panel=has_panel))
+        if has_panel:
+            self.query_one("#panel", Panel).show(frame)
+
+    def _widths(self) -> tuple[int, bool, int]:
+        """Cells of the screen, whether that is narrow, and cells for the text of a bar."""
+        width = self.size.width
+        is_narrow = width < NARROW
+        return width, is_narrow, width - (2 if is_narrow else 4)
 
     def show_room(self, frame: Frame, position: object | None) -> None:
         """Another room: all of it anew, where it stood when it was left."""
