@@ -111,6 +111,8 @@ class ChatApp(App[int], inherit_bindings=False):
             self.say("; ".join(self.problems), for_s=None)
         for begin in self.on_started:
             begin()
+        # After Ctrl+Z and `fg` Textual draws only what changes.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self.call_after_refresh(self._begin)
         self.set_interval(1.0, self._count_down)
         if self.settings.with_voice:
@@ -233,6 +235,13 @@ class ChatApp(App[int], inherit_bindings=False):
         if for_s is not None and sentence:
             self._hint_timer = asyncio.get_running_loop().call_later(for_s, self.say, "")
         self.soon()
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Through the terminal, and by the commands that this machine has for it."""
+        from tui_agent.ui.transcript.clipboard import copy_locally
+
+        super().copy_to_clipboard(text)
+        self.run_worker(copy_locally(text), group="clipboard", exclusive=True, exit_on_error=False)
 
     # ---- what a person does ------------------------------------------------------------------------------
 

@@ -36,6 +36,8 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     home = Path(tempfile.mkdtemp(prefix="tu"))
     for variable in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(variable, str(home))
+    for variable in ("TMUX", "DISPLAY", "WAYLAND_DISPLAY"):  # or a test would copy into the developer's clipboard
+        monkeypatch.delenv(variable, raising=False)
     yield home
     shutil.rmtree(home, ignore_errors=True)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tui_agent.ui.transcript.clipboard import clipboard_command, copy_locally
+from tui_agent.ui.transcript.clipboard import clipboard_commands, copy_locally
 
 
 def command(folder: Path, name: str, script: str) -> None:
@@ -17,14 +17,17 @@ def command(folder: Path, name: str, script: str) -> None:
 
 
 def test_the_command_is_that_of_the_desktop_and_never_another_machines(tmp_path: Path) -> None:
-    for name in ("wl-copy", "xclip", "pbcopy"):
+    for name in ("wl-copy", "xclip", "pbcopy", "tmux"):
         command(tmp_path, name, "cat")
     path = {"PATH": str(tmp_path)}
-    assert clipboard_command({**path, "WAYLAND_DISPLAY": "w"}, "linux") == ("wl-copy",)
-    assert clipboard_command({**path, "DISPLAY": ":0"}, "linux") == ("xclip", "-selection", "clipboard")
-    assert clipboard_command(path, "darwin") == ("pbcopy",)
-    assert clipboard_command(path, "linux") is None
-    assert clipboard_command({**path, "DISPLAY": ":0", "SSH_CONNECTION": "1 2 3 4"}, "linux") is None
+    ssh, in_tmux = {"SSH_CONNECTION": "1 2 3 4"}, ("tmux", "load-buffer", "-w", "-")
+    assert clipboard_commands({**path, "WAYLAND_DISPLAY": "w"}, "linux") == [("wl-copy",)]
+    assert clipboard_commands({**path, "DISPLAY": ":0"}, "linux") == [("xclip", "-selection", "clipboard")]
+    assert clipboard_commands(path, "darwin") == [("pbcopy",)]
+    assert clipboard_commands(path, "linux") == []
+    assert clipboard_commands({**path, "DISPLAY": ":0", **ssh}, "linux") == []
+    assert clipboard_commands({**path, "DISPLAY": ":0", "TMUX": "x", **ssh}, "linux") == [in_tmux]
+    assert clipboard_commands({**path, "WAYLAND_DISPLAY": "w", "TMUX": "x"}, "linux") == [("wl-copy",), in_tmux]
 
 
 async def test_the_text_is_given_to_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
-"""The clipboard: through the terminal (OSC 52) and, on the person's own machine, by the desktop's command too.
+"""The clipboard: through the terminal (OSC 52), by tmux's own command, and by the desktop's on the person's machine.
 
-Not every terminal takes OSC 52, and tmux may swallow it; a command works only where the desktop is.
+Not every terminal takes OSC 52, and tmux swallows it unless `set-clipboard` is `on` (its default is `external`); a
+desktop's command works only where the desktop is.
 """
 
 from __future__ import annotations
@@ -15,26 +16,31 @@ from typing import Final
 TIMEOUT_S: Final = 2.0
 
 
-def clipboard_command(environ: Mapping[str, str], platform: str) -> tuple[str, ...] | None:
-    """The desktop's command that takes a text on stdin; None where there is none, or it would be another machine's."""
-    if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
-        return None
-    wanted: list[tuple[str, ...]] = []
-    if platform == "darwin":
-        wanted.append(("pbcopy",))
-    if environ.get("WAYLAND_DISPLAY"):
-        wanted.append(("wl-copy",))
-    if environ.get("DISPLAY"):
-        wanted += [("xclip", "-selection", "clipboard"), ("xsel", "--clipboard", "--input")]
+def clipboard_commands(environ: Mapping[str, str], platform: str) -> list[tuple[str, ...]]:
+    """The commands that take a text on stdin: that of tmux, which hands it to the terminal outside too (-w), and that
+    of the desktop, unless it would be another machine's."""
     path = environ.get("PATH")
-    return next((command for command in wanted if shutil.which(command[0], path=path)), None)
+    wanted: list[tuple[str, ...]] = []
+    if not (environ.get("SSH_CONNECTION") or environ.get("SSH_TTY")):
+        if platform == "darwin":
+            wanted.append(("pbcopy",))
+        if environ.get("WAYLAND_DISPLAY"):
+            wanted.append(("wl-copy",))
+        if environ.get("DISPLAY"):
+            wanted += [("xclip", "-selection", "clipboard"), ("xsel", "--clipboard", "--input")]
+    found = [command for command in wanted if shutil.which(command[0], path=path)][:1]
+    if environ.get("TMUX") and shutil.which("tmux", path=path):
+        found.append(("tmux", "load-buffer", "-w", "-"))
+    return found
 
 
 async def copy_locally(text: str) -> bool:
-    """Give the text to the desktop's clipboard; whether that was done."""
-    command = clipboard_command(os.environ, sys.platform)
-    if command is None:
-        return False
+    """Give the text to the commands there are; whether one of them took it."""
+    took = [await _give(command, text) for command in clipboard_commands(os.environ, sys.platform)]
+    return any(took)
+
+
+async def _give(command: tuple[str, ...], text: str) -> bool:
     quiet = asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from textual import events, work
+from textual import events
 from textual.geometry import Offset
 from textual.message import Message
 
@@ -13,7 +13,6 @@ from tui_agent.state.chat import Change
 from tui_agent.state.markdown import Document
 from tui_agent.state.markdown_layout import COPY
 from tui_agent.state.wrap import Row, Span, cells
-from tui_agent.ui.transcript.clipboard import copy_locally
 from tui_agent.ui.transcript.pane import Pane
 from tui_agent.ui.transcript.selection import Place, Selection, source_of, word_at, word_edge
 from tui_agent.ui.transcript.view import OPENS
@@ -148,14 +147,9 @@ class Transcript(Pane, can_focus=True):
 
     def _copy(self, text: str, what: str) -> str:
         self.app.copy_to_clipboard(text)
-        self._copy_locally(text)
         lines = text.count("\n") + 1
         self.post_message(self.Copied(f"{what} copied" if lines == 1 else f"{what} copied, {lines} lines"))
         return text
-
-    @work(group="clipboard", exclusive=True, exit_on_error=False)
-    async def _copy_locally(self, text: str) -> None:
-        await copy_locally(text)
 
     # ---- messages -----------------------------------------------------------------------------------
 
