@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from server.protocol import Close, encode
 from server.runtime.hub import Hub
 from server.runtime.outlet import Outlet, frame
 from server.runtime.room_runner import RoomRunner
+from server.runtime.turnstile import Turnstile
 from server.runtime.views import refusal
 
 log = logging.getLogger("server.gateway")
@@ -35,6 +36,13 @@ class Peer(ServerConnection):
 
     room_name: str = ""
     identity: Identity | None = None
+    turnstile: Turnstile
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, and read the request when it is this newcomer's turn."""
+        super().connection_made(transport)
+        self.transport.pause_reading()
+        self.turnstile.call(self.transport.resume_reading)
 
 
 class Door:
@@ -87,6 +95,7 @@ class Gateway:
         self._users: Counter[str] = Counter()
         self._closing: set[Peer] = set()
         self._closers = asyncio.TaskGroup()
+        self._turnstile = Turnstile()  # for each step of those who come: the request, the upgrade, the join
         self._next_number = 1
         self._is_stopping = False
 
@@ -112,11 +121,18 @@ class Gateway:
 
     # ---- before the upgrade -----------------------------------------------------------------------
 
-    def process_request(self, door: Door) -> Callable[[ServerConnection, Request], Response | None]:
+    def new_peer(self, *arguments: Any, **options: Any) -> Peer:
+        """A connection that has been accepted, as websockets wants one made."""
+        peer = Peer(*arguments, **options)
+        peer.turnstile = self._turnstile
+        return peer
+
+    def process_request(self, door: Door) -> Callable[[ServerConnection, Request], Awaitable[Response | None]]:
         """The checks of one listener, as websockets wants them."""
 
-        def check(connection: ServerConnection, request: Request) -> Response | None:
+        async def check(connection: ServerConnection, request: Request) -> Response | None:
             assert isinstance(connection, Peer)
+            await self._turnstile.wait_turn()
             return self._check(door, connection, request)
 
         return check
@@ -234,6 +250,7 @@ class Gateway:
                     min(left_s, 86_400 * 20), self.close, peer, Close.UNAUTHORIZED, "the token has expired"
                 )
             room = await self._hub.room(peer.room_name)
+            await self._turnstile.wait_turn()
             outlet = Outlet(peer, user=user, device=hello.device, number=number, close=self._close_outlet)
             self._peers[peer] = outlet
             room.join(outlet, hello.resume)

@@ -26,6 +26,7 @@ log = logging.getLogger("server.hub")
 SWEEP_S: Final = 0.5
 LET_GO_AFTER_SWEEPS: Final = 60  # an empty room stays in memory for half a minute
 STOP_S: Final = 5.0
+VISITS: Final = 10_000  # remembered in memory, so that who comes back costs no write
 
 
 class Hub:
@@ -37,6 +38,7 @@ class Hub:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._empty_sweeps: dict[str, int] = {}
+        self._visits: set[tuple[str, str]] = set()
         self._group = asyncio.TaskGroup()
         self._sweeper: asyncio.Task[None] | None = None
         self._is_stopping = False
@@ -189,5 +191,10 @@ class Hub:
 
     async def visit(self, user: str, room: str) -> None:
         """Remember that `user` was in `room`; a disk that refuses is no reason to turn anybody away."""
+        if (user, room) in self._visits:
+            return
         with contextlib.suppress(StoreTrouble):
             await self.services.store.visit(user, room)
+            if len(self._visits) >= VISITS:
+                self._visits.clear()
+            self._visits.add((user, room))
