@@ -93,8 +93,8 @@ class Choosing:
         for command in app.commands:
             if command.in_palette:
                 keys = "  ".join([*(shown_key(key) for key in command.keys), command.slash]).strip()
-                content = Content(command.title) + Content(" " * max(2, 60 - len(command.title))) + S(keys, DIM)
-                rows.append(Row(command.name, content, f"{command.title} {command.name} {command.slash}"))
+                words = f"{command.title} {command.name} {command.slash}"
+                rows.append(Row(command.name, Content(command.title), words, S(keys, DIM)))
 
         def chosen(name: str | None) -> None:
             if name:

@@ -26,6 +26,7 @@ PICTURES = {
     "p50_live": ("streaming", 50, 20, "dusk"),
     "p50_reconnect": ("reconnecting", 50, 20, "dusk"),
     "rooms": ("rooms", 120, 40, "dusk"),
+    "search": ("search", 80, 24, "dawn"),
     "palette": ("palette", 120, 40, "dusk"),
     "help": ("help", 120, 40, "dusk"),
     "empty": ("empty", 80, 24, "dusk"),

@@ -170,6 +170,21 @@ async def rooms(scene: Scene) -> None:
     await scene.tell(wire.RoomList("x", infos))
 
 
+async def search(scene: Scene) -> None:
+    """Ctrl+R: earlier inputs, narrowed to those with two words."""
+    await streaming(scene)
+    inputs = [
+        "show the last deploy of the redis node", "/task Compare the redis node with the log", "thanks!",
+        "why does the log stutter when the agent answers fast?\nI see it over ssh only", "/export md",
+        "can you compare that with the redis node?",
+    ]  # fmt: skip
+    scene.app.chat_screen.composer.inputs.extend(inputs)
+    await scene.pilot.press("ctrl+r")
+    await until(lambda: scene.app.screen.id == "picker")
+    await scene.pilot.press(*"redis")
+    await scene.settle()
+
+
 async def palette(scene: Scene) -> None:
     await streaming(scene)
     await scene.pilot.press("ctrl+p")
@@ -236,6 +251,6 @@ async def recording(scene: Scene) -> None:
 
 SCENES: Final[dict[str, Callable[[Scene], Awaitable[None]]]] = {
     "empty": empty, "streaming": streaming, "interrupted": interrupted, "queued": queued, "reconnecting": reconnecting,
-    "offline": offline, "error": error, "rooms": rooms, "palette": palette, "help": help, "recording": recording,
-    "tasks": tasks, "away": away,
+    "offline": offline, "error": error, "rooms": rooms, "search": search, "palette": palette, "help": help,
+    "recording": recording, "tasks": tasks, "away": away,
 }  # fmt: skip

@@ -30,8 +30,18 @@ class Bar(Widget):
 
     def show(self, content: Content) -> None:
         if not content.is_same(self._content):
+            width = self.size.width
+            has_grown = width > 0 and self._lines_in(content, width) != self._lines_in(self._content, width)
             self._content = content
-            self.refresh()
+            self.refresh(layout=has_grown)
+
+    def lines_in(self, width: int) -> int:
+        """How many lines it fills, as wide as that with its padding."""
+        return self._lines_in(self._content, width - self.styles.padding.width)
+
+    @staticmethod
+    def _lines_in(content: Content, width: int) -> int:
+        return 1 if content.cell_length <= width else len(content.wrap(max(1, width)))
 
     def render(self) -> RenderResult:
         return self._content

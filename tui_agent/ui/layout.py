@@ -13,10 +13,13 @@ from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.layouts.vertical import VerticalLayout
 from textual.widget import Widget
 
+from tui_agent.ui.bars import Bar
 from tui_agent.ui.frame import NARROW
 
 PANEL_CELLS = 32
 LEAST_LOG = 1
+SHORT_LOG = 5
+MOST_BANNER = 3
 
 
 class Heights(NamedTuple):
@@ -29,9 +32,12 @@ class Heights(NamedTuple):
     status: int
 
 
-def heights_of(height: int, box: int, *, has_banner: bool) -> Heights:
-    """Share `height` lines. In a tiny terminal the top bar goes first, then the status line, the banner, the log."""
-    top, banner, status = 1, int(has_banner), 1
+def heights_of(height: int, box: int, banner: int) -> Heights:
+    """Share `height` lines; `banner` wants so many. In a low terminal the banner is cut to a line, then the top bar
+    goes, then the status line, the banner, the log."""
+    top, status = 1, 1
+    if height < box + top + banner + status + SHORT_LOG:
+        banner = min(banner, 1)
     if height < box + top + banner + status + LEAST_LOG:
         top = 0
     if height < box + banner + status + LEAST_LOG:
@@ -59,7 +65,9 @@ class FrameLayout(Layout):
         box_cells = max(1, left_cells - 2 * inset)
         room = Size(box_cells, height)
         model = box._get_box_model(room, parent.app.viewport_size, Fraction(box_cells), Fraction(height))
-        lines = heights_of(height, int(model.height), has_banner="banner" in parts)
+        banner = parts.get("banner")
+        wanted = banner.lines_in(width) if isinstance(banner, Bar) else 0
+        lines = heights_of(height, int(model.height), min(MOST_BANNER, wanted))
         log_y = lines.top + lines.banner
         box_y = log_y + lines.log
         regions = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -15,14 +16,18 @@ from textual.widgets.option_list import Option
 from tui_agent.ui.dialog import dialog_head
 from tui_agent.ui.screens.modal import Modal
 
+ASIDE_AT: Final = 60
+NOTHING: Final = Content("")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One choice. `search` is what typing is compared with."""
+    """One choice. `search` is what typing is compared with; `aside` stands behind it, at the end of a narrow line."""
 
     id: str
     content: Content
     search: str
+    aside: Content = NOTHING
 
 
 class Picker(Modal[str | None]):
@@ -75,10 +80,31 @@ class Picker(Modal[str | None]):
             rows.append(made)
         view = self.query_one(OptionList)
         view.clear_options()
-        view.add_options(Option(row.content, id=row.id) for row in rows)
+        view.add_options(Option(self._line(row), id=row.id) for row in rows)
         ids = [row.id for row in rows]
         if ids:
             view.highlighted = ids.index(self._first) if not text and self._first in ids else 0
+
+    def _line(self, row: Row) -> Content:
+        """In a narrow window the keys are whole and the words give way."""
+        if not row.aside:
+            return row.content
+        width = self.query_one(Input).size.width - 1  # the list's scroll bar takes one
+        content, at = row.content, max(ASIDE_AT, row.content.cell_length + 2)
+        if width > 0 and at + row.aside.cell_length > width:
+            at = max(0, width - row.aside.cell_length)
+            content = content.truncate(max(0, at - 2), ellipsis=True)
+        return content + Content(" " * (at - content.cell_length)) + row.aside
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw_anew)
+
+    def _draw_anew(self) -> None:
+        """As wide as it is now; what is chosen stays chosen."""
+        view = self.query_one(OptionList)
+        for row in self._rows:
+            if row.aside and any(option.id == row.id for option in view.options):
+                view.replace_option_prompt(row.id, self._line(row))
 
     @on(Input.Changed)
     def _typed(self) -> None:
