@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.attacks import crowds, fuzz, screens
 from tests.faults import clients, crashes, cuts, disks, mutants, whole
+from tests.tasks import kills
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,15 @@ CAMPAIGNS = [
         "0 lost, 0 doubled, one order, partials labelled, nothing asked twice",
         crashes.crash_points,
         {"kills": 207},
+    ),
+    Campaign(
+        "tasks",
+        "SIGKILL of the server in the middle of background tasks: before and after a step is recorded, between the "
+        "records and the room (both ways), in an append, at random, and again while they go on",
+        "every kill cuts a task at work; 0 lost and 0 doubled steps, one end each, no percent falls, no finished step "
+        "is billed again",
+        kills.killed_tasks,
+        {"kills": 50},
     ),
     Campaign(
         "clients",

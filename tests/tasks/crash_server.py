@@ -1,6 +1,7 @@
-"""A server that dies where it is told to: `CRASH=point:n`, SIGKILL when the point is reached for the n-th time.
+"""A server that dies where it is told to: `CRASH=point:n`, SIGKILL when the point is reached for the n-th time after a
+SIGUSR1.
 
-Its worker does STEPS steps of PAUSE_S each. Every step that is really run, and every one that is recorded, is a line in
+Its worker does STEPS steps of PAUSE_S each, or what the prompt says (`steps=16 pause=0.04`). Every step that is really run, and every one that is recorded, is a line in
 the file LEDGER, on disk before anything else happens: so a step that was lost, or run again, is found out.
 """
 
@@ -23,6 +24,7 @@ from tests.fakes.agents import InstantAgent
 
 STEPS = 4
 PAUSE_S = float(os.environ.get("PAUSE_S", "0.01"))
+TOKENS_A_STEP = 10
 
 
 class Ledger:
@@ -40,32 +42,45 @@ class LedgerWorker:
         self._ledger = ledger
 
     async def work(self, assignment: Assignment, site: Site) -> Outcome:
-        names = tuple(f"part {number}" for number in range(STEPS))
-        done = []
+        given = dict(word.split("=") for word in assignment.prompt.split() if "=" in word)
+        steps, pause_s = int(given.get("steps", STEPS)), float(given.get("pause", PAUSE_S))
+        names = tuple(f"part {number}" for number in range(steps))
+        done: list[str] = []
+
+        def tell(number: int) -> None:
+            tokens = TOKENS_A_STEP * len(done)
+            site.report(Moved(percent_of(number, steps), names[number], number, names, tokens), ",".join(done))
+
         for number, name in enumerate(names):
-            site.report(Moved(percent_of(number, STEPS), name, number, names, tokens=10 * number), ",".join(done))
+            tell(number)
 
             async def step(number: int = number) -> str:
                 self._ledger.write(f"run {assignment.task} {number}")
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(pause_s)
                 return str(number)
 
             done.append(await site.remember(name, step))
             self._ledger.write(f"recorded {assignment.task} {number}")
+        tell(steps - 1)
         return Outcome("completed", ",".join(done))
 
 
 class Crasher:
-    """Counts points; dies at the one it is told."""
+    """Counts points once it is armed; dies at the one it is told."""
 
     def __init__(self, plan: str) -> None:
         self._point, _, count = plan.partition(":")
         self._left = int(count or 1)
         self._lock = threading.Lock()
+        self._is_armed = False
+        signal.signal(signal.SIGUSR1, self._arm)
+
+    def _arm(self, *_: object) -> None:
+        self._is_armed = True
 
     def at(self, point: str) -> None:
         with self._lock:
-            if point == self._point:
+            if self._is_armed and point == self._point:
                 self._left -= 1
                 if self._left == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
@@ -80,7 +95,7 @@ def main() -> None:
     crasher = Crasher(os.environ.get("CRASH", ""))
     asyncio.run(
         app.run(
-            ServerSettings(data_dir=given.data_dir, command_burst=1000),
+            ServerSettings(data_dir=given.data_dir, command_burst=1000, tasks_at_once=8, tasks_per_person=8),
             Path(given.socket),
             on_ready=lambda address: print(f"tui-agent-server on {address}", file=sys.stderr, flush=True),
             agent=InstantAgent(),
