@@ -1,8 +1,9 @@
 """A server that dies where it is told to: `CRASH=point:n`, SIGKILL when the point is reached for the n-th time after a
 SIGUSR1.
 
-Its worker does STEPS steps of PAUSE_S each, or what the prompt says (`steps=16 pause=0.04`). Every step that is really run, and every one that is recorded, is a line in
-the file LEDGER, on disk before anything else happens: so a step that was lost, or run again, is found out.
+Its worker does STEPS steps of PAUSE_S each, or what the prompt says (`steps=16 pause=0.04`). Every step that is really
+run, and every one that is recorded, is a line in the file LEDGER, on disk before anything else happens: so a step that
+was lost, or run again, is found out.
 """
 
 from __future__ import annotations
