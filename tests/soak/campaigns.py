@@ -90,7 +90,7 @@ CAMPAIGNS = [
     ),
     Campaign(
         "fuzz",
-        "bent JSON and broken frames from four attackers that come again",
+        "commands bent by hypothesis and frames that break the protocol, from four attackers that come again",
         "each answered or its sender closed, a guest notices nothing, the server grows by less than 50 MiB",
         fuzz.fuzzed_frames,
         {"frames": 1_000_000},
