@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -21,6 +22,20 @@ WAITING = 8  # batches that are drawn ahead
 ATTACKERS = 4
 
 
+class Volley(NamedTuple):
+    """A batch as it goes out: `frames` of them, of which so many want an answer."""
+
+    data: bytes
+    frames: int
+    wanted: int
+    batch: Batch
+
+
+def volley(batch: Batch) -> Volley:
+    payloads = list(batch.payloads())
+    return Volley(b"".join(map(frame, payloads)), len(payloads), sum(map(_wants_answer, payloads)), batch)
+
+
 class Fuzzer:
     """One attacker that connects again and again and sends the batches it is given."""
 
@@ -33,16 +48,16 @@ class Fuzzer:
         self._here = [0, 0]  # commands that want an answer and answers, on this connection
         self._counting: asyncio.Future[None] | None = None
 
-    async def send(self, batch: Batch) -> None:
+    async def send(self, volley: Volley) -> None:
         """Send it all, see every answer come, and break the connection where the batch says so."""
         if self._raw is None or self._counting is None:
             self._raw, self._here = await join(self.address, room=self.room), [0, 0]
             self._counting = asyncio.ensure_future(self._count(self._raw, self._here))
         raw, here, counting = self._raw, self._here, self._counting
-        payloads = list(batch.payloads())
-        here[0] += sum(map(_wants_answer, payloads))
-        raw.writer.write(b"".join(map(frame, payloads)))
-        self.sent += len(payloads)
+        batch = volley.batch
+        here[0] += volley.wanted
+        raw.writer.write(volley.data)
+        self.sent += volley.frames
         async with asyncio.timeout(60):
             await raw.writer.drain()
             while here[1] < here[0] and not counting.done():
@@ -96,7 +111,7 @@ def _wants_answer(payload: bytes) -> bool:
 async def drawn_frames(fuzzers: list[Fuzzer], seed: int, frames: int) -> int:
     """Have hypothesis draw batches, in a thread, and the attackers send them; how many batches were drawn."""
     loop = asyncio.get_running_loop()
-    waiting: asyncio.Queue[Batch] = asyncio.Queue(WAITING)
+    waiting: asyncio.Queue[Volley] = asyncio.Queue(WAITING)
     drawn = 0
 
     def draw() -> None:
@@ -109,7 +124,9 @@ async def drawn_frames(fuzzers: list[Fuzzer], seed: int, frames: int) -> int:
         def one(batch: Batch) -> None:
             nonlocal drawn
             drawn += 1
-            asyncio.run_coroutine_threadsafe(waiting.put(batch), loop).result()
+            # Decoded here and not by the attackers: hypothesis moves the limit of recursion, which all threads share,
+            # and a deep nest that is being decoded by another at that moment ends the process.
+            asyncio.run_coroutine_threadsafe(waiting.put(volley(batch)), loop).result()
 
         one()
 

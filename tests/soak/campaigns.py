@@ -71,7 +71,7 @@ CAMPAIGNS = [
         "interrupts, crashes, restored copies, a ring of three events, full write buffers",
         "every client sees what the disk has, in order, without a gap; calm always comes",
         mutants.any_order,
-        {"examples": 10_000},
+        {"examples": 10_000, "processes": 2},
     ),
     Campaign(
         "mutants",

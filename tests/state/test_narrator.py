@@ -57,6 +57,14 @@ def test_coming_in_says_where_one_is_with_whom_and_what_was_said() -> None:
     ]
 
 
+def test_another_s_message_under_the_same_cid_is_told() -> None:
+    told = Told(tells_own=False)
+    told.come_in()
+    told.narrator.sent("c1")
+    assert told.hear(wire.UserMessage(1, "", "ben", "c1", "mine now", "r1")) == ["ben: mine now"]
+    assert told.hear(wire.UserMessage(2, "", "ada", "c1", "mine", "r2")) == []
+
+
 def test_a_pipe_is_told_nothing_from_before() -> None:
     assert len(Told(tells_earlier=False).come_in(said(1, "ben", "hi"))) == 1
 

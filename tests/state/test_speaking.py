@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from server.protocol import Ack, Done, Interrupted, Token, Usage, UserMessage
+from server.protocol import Ack, AgentInfo, Done, Interrupted, Limits, Token, Usage, UserMessage, Welcome
 from tui_agent.state.chat import Running
 from tui_agent.state.speaking import SETTLE_S, Speaking
 
@@ -51,6 +51,18 @@ def test_the_logged_message_tells_the_run_as_the_ack_does() -> None:
     speaking = make()
     speaking.sent("c1")
     speaking.apply(UserMessage(1, TIME, "ada", "c1", "hi", "r1"), 0.0)
+    assert words(speaking.apply(Token("r1", 0, "Hello there. A"), 0.0)) == ["Hello there."]
+
+
+def test_another_s_message_under_the_same_cid_is_not_one_s_own() -> None:
+    speaking = make()
+    speaking.apply(
+        Welcome("s", "main", "ada", "c", "e", 0, False, [], 2, None, [], [], AgentInfo("a", "m"), Limits()), 0.0
+    )
+    speaking.sent("c1")
+    speaking.apply(UserMessage(1, TIME, "ben", "c1", "hi", "r9"), 0.0)
+    assert speaking.apply(Token("r9", 0, "Hello there. A"), 0.0) == []
+    speaking.apply(UserMessage(2, TIME, "ada", "c1", "hi", "r1"), 0.0)
     assert words(speaking.apply(Token("r1", 0, "Hello there. A"), 0.0)) == ["Hello there."]
 
 

@@ -40,6 +40,7 @@ class Sending:
         self._cursor = cursor
         self._report_pending = report_pending
         self._put: Callable[[bytes], bool] | None = None
+        self._me = ""  # as the server knows this user
         self._in_flight: str | None = None
         self._held: set[str] = set()  # messages whose run is to be interrupted as soon as it is known
         self._interrupts: dict[str, Interrupt] = {}  # not acknowledged yet, by cid
@@ -49,7 +50,7 @@ class Sending:
 
     def opened(self, put: Callable[[bytes], bool], welcome: Welcome) -> None:
         """A new connection is welcomed. `put` takes a frame, or says False when too many wait."""
-        self._put, self._in_flight = put, None
+        self._put, self._in_flight, self._me = put, None, welcome.user
         open_run = welcome.open_run.run if welcome.open_run is not None else None
         for cid, interrupt in list(self._interrupts.items()):
             if interrupt.run == open_run:
@@ -126,9 +127,9 @@ class Sending:
             case Ack(ref=ref, run=run):
                 self._interrupts.pop(ref, None)
                 self._settled(ref, run if isinstance(run, str) else None)
-            case UserMessage(cid=cid, run=run):
+            case UserMessage(user=self._me, cid=cid, run=run):  # a cid is one's own: others may use the same
                 self._settled(cid, run)
-            case TaskSubmitted(cid=cid):
+            case TaskSubmitted(user=self._me, cid=cid):
                 self._settled(cid, None)
             case Error(ref=str(ref)):
                 self._interrupts.pop(ref, None)

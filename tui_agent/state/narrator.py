@@ -179,7 +179,7 @@ class Narrator:
             self._last_id = event.id
         match event:
             case UserMessage():
-                is_from_here = event.cid in self._own
+                is_from_here = event.cid in self._own and clean_line(event.user) == self.me
                 if is_from_here:
                     self._own_ids.add(event.id)
                 return [] if is_from_here and not self._tells_own else self._say(event.user, event.content)

@@ -44,6 +44,7 @@ class Speaking:
     is_on: bool = False
     is_for_all: bool = False  # what others ask as well
     gen: int = 0
+    _me: str | None = None  # as the server knows this user
     _cids: set[str] = field(default_factory=set)
     _runs: dict[str, None] = field(default_factory=dict)  # own, the newest last
     _due: set[str] = field(default_factory=set)  # own, not ended
@@ -75,10 +76,12 @@ class Speaking:
 
     def apply(self, event: Event, now_s: float) -> list[Sentence]:
         """One event of the room, in order; what is to be said."""
+        if isinstance(event, Welcome):
+            self._me = event.user
         match event:
             case Ack(ref=cid, run=run) if run is not UNSET and run:
                 self._own(cid, run)
-            case UserMessage(cid=cid, run=run) if cid in self._cids:
+            case UserMessage(user=user, cid=cid, run=run) if cid in self._cids and self._me in (None, user):
                 self._own(cid, run)
             case Error(ref=cid) if event.run is UNSET and isinstance(cid, str):
                 self.unsent(cid)
