@@ -174,6 +174,9 @@ def _status(settings: ServerSettings) -> int:
     if about is None:
         say(f"No server runs on {settings.data_path}; `tui-agent` starts one.")
         return FAILED
+    if not about:
+        say(f"The server on {settings.data_path} begins or ends just now; ask again in a moment.")
+        return FAILED
     sys.stdout.write(f"tui-agent-server {about.get('version')}, pid {about.get('pid')}, {about.get('address')}\n")
     live = _live_status(settings, str(about.get("address")))
     if live is not None:
@@ -193,16 +196,17 @@ def _live_status(settings: ServerSettings, address: str) -> dict[str, Any] | Non
 
 def _stop(settings: ServerSettings) -> int:
     about = running_server(settings.data_path)
-    pid = about.get("pid") if about is not None else None
-    if not isinstance(pid, int):
+    if about is None:
         say(f"No server runs on {settings.data_path}.")
         return FAILED
-    os.kill(pid, signal.SIGTERM)
+    pid = about.get("pid")
+    if isinstance(pid, int):  # else it begins or ends just now
+        os.kill(pid, signal.SIGTERM)
     for _ in range(200):
         if running_server(settings.data_path) is None:
             return 0
         time.sleep(0.05)
-    say(f"The server (pid {pid}) has not ended within 10 s; its log says what it waits for.")
+    say(f"The server (pid {pid or 'not told'}) has not ended within 10 s; its log says what it waits for.")
     return FAILED
 
 

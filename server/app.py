@@ -10,9 +10,8 @@ import os
 import signal
 import socket
 import ssl
-import stat
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -32,11 +31,13 @@ from server.auth import Tokens, is_loopback
 from server.config import ConfigTrouble, ServerSettings
 from server.core.budget import Budget, Limit, day_of
 from server.datadir import DataDir
+from server.findable import stay_findable
 from server.gateway import Door, Gateway, Peer
 from server.protocol import Close
 from server.runtime.hub import Hub
 from server.runtime.room_runner import Services
 from server.runtime.task_desk import TaskDesk
+from server.socket_place import SocketPlace
 from server.store.sqlite import open_sqlite
 from server.tasks.dbos_runner import DbosRunner
 
@@ -44,6 +45,8 @@ log = logging.getLogger("server.app")
 # At DEBUG websockets prints the Authorization header; whatever the root logger says, this one does not.
 _wire_log = logging.getLogger("server.websockets")
 _wire_log.setLevel(logging.WARNING)
+
+ServeOn = Callable[[socket.socket], Awaitable[Server]]
 
 IDLE_LOOK_S = 1.0
 BACKLOG = 512
@@ -186,24 +189,30 @@ async def _serve(
             command_burst=settings.command_burst,
             commands_per_s=settings.commands_per_s,
         ) as gateway,
-        _listen(settings, socket_path, data_dir, gateway) as (server, address),
+        _listen(settings, socket_path, data_dir, gateway) as listening,
     ):
-        data_dir.publish({"pid": os.getpid(), "address": address, "version": wire.AGENT_VERSION})
-        on_ready(address)
-        log.info("listening on %s, agent %s", address, agent.name)
+        about = {"pid": os.getpid(), "address": listening.address, "version": wire.AGENT_VERSION}
+        data_dir.publish(about)
+        on_ready(listening.address)
+        log.info("listening on %s, agent %s", listening.address, agent.name)
         async with asyncio.TaskGroup() as group:
             # Heavy imports (the SDK takes over a second) come after the first client can connect.
             group.create_task(agent.prepare(), name="prepare the agent")
             restore = group.create_task(desk.restore(), name="restore the tasks")
             idle = group.create_task(_leave_when_idle(settings, hub, gateway, stop), name="idle exit")
+            findable = group.create_task(
+                stay_findable(listening.place, listening.again, data_dir, about, stop), name="stay findable"
+            )
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
             await stop.wait()
             idle.cancel()
             restore.cancel()
+            findable.cancel()
         log.info("stopping")
-        server.close(close_connections=False)
+        data_dir.withdraw()  # a server that starts now waits for the end of this one
+        listening.close()
         gateway.refuse_new()
         await desk.close()
         await hub.stop()
@@ -226,15 +235,54 @@ async def _leave_when_idle(settings: ServerSettings, hub: Hub, gateway: Gateway,
             stop.set()
 
 
+class Listening:
+    """Where this server is reached, and its listeners there: a second one when the first one's file was gone."""
+
+    def __init__(self, address: str, place: SocketPlace | None, serve_on: ServeOn) -> None:
+        self.address, self.place = address, place
+        self._serve_on = serve_on
+        self._servers: list[Server] = []
+
+    async def begin(self, sock: socket.socket) -> None:
+        """Take connections from this socket, from now on."""
+        self._servers.append(await self._serve_on(sock))
+        # asyncio takes up to `backlog` connections in one step of the loop, and 300 at once held everybody up for
+        # 90 ms. So it takes one a step, while the kernel's queue is as long as it should be.
+        sock.listen(BACKLOG)
+
+    async def again(self) -> None:
+        """Make the socket's file anew; who is connected stays so. Raises ConfigTrouble."""
+        if self.place is not None:
+            sock = self.place.listen()
+            for old in self._servers:
+                old.server.close()  # its listener alone: `end` closes its connections
+            await self.begin(sock)
+
+    def close(self) -> None:
+        """Take no more connections; those that are there go on."""
+        for server in self._servers:
+            server.close(close_connections=False)
+
+    async def end(self) -> None:
+        """Every connection has ended."""
+        for server in self._servers:
+            server.close()
+            await server.wait_closed()
+        if self.place is not None:
+            self.place.leave()
+
+
 @contextlib.asynccontextmanager
 async def _listen(
     settings: ServerSettings, socket_path: Path | None, data_dir: DataDir, gateway: Gateway
-) -> AsyncIterator[tuple[Server, str]]:
-    """The one listener, on a Unix socket or TCP. Raises ConfigTrouble when the address cannot be had."""
+) -> AsyncIterator[Listening]:
+    """On a Unix socket or TCP. Raises ConfigTrouble when the address cannot be had."""
     host = settings.host or "127.0.0.1"
     tls = _tls(settings)
+    place = None
     if socket_path is not None:
-        sock = bind_unix(socket_path)
+        place = SocketPlace(socket_path, BACKLOG)
+        sock = place.listen()
         door = Door(tokens=None, status_tokens=None, is_unix=True)
         address = f"unix:{socket_path}"
     else:
@@ -250,8 +298,9 @@ async def _listen(
         )
         shown = f"[{host}]" if ":" in host else host
         address = f"{'wss' if tls else 'ws'}://{shown}:{sock.getsockname()[1]}"
-    try:
-        server = await serve(
+
+    async def serve_on(sock: socket.socket) -> Server:
+        return await serve(
             gateway.handle,
             sock=sock,
             ssl=tls,
@@ -270,22 +319,13 @@ async def _listen(
             logger=_wire_log,
             backlog=1,
         )
-        # asyncio takes up to `backlog` connections in one step of the loop, and 300 at once held everybody up for
-        # 90 ms. So it takes one a step, while the kernel's queue is as long as it should be.
-        sock.listen(BACKLOG)
-        try:
-            yield server, address
-        finally:
-            server.close()
-            await server.wait_closed()
+
+    listening = Listening(address, place, serve_on)
+    try:
+        await listening.begin(sock)
+        yield listening
     finally:
-        if socket_path is not None:
-            _unlink(socket_path)
-
-
-def _unlink(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
+        await listening.end()
 
 
 def _tls(settings: ServerSettings) -> ssl.SSLContext | None:
@@ -316,39 +356,3 @@ def bind_tcp(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError):
         sock.close()
         raise ConfigTrouble(f"Port {port} on {host} cannot be used; is it taken? Choose another with --port.") from None
-
-
-def bind_unix(path: Path) -> socket.socket:
-    """A listening socket that only its owner may use (0600 in 0700). Raises ConfigTrouble.
-
-    A file that nobody listens on is what a killed server left; it is replaced.
-    """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        info = path.parent.stat()
-        if info.st_uid == os.getuid() and stat.S_IMODE(info.st_mode) & 0o077 and path.parent.name == "tui-agent":
-            path.parent.chmod(0o700)
-        if _is_listening(path):
-            raise ConfigTrouble(f"A server already listens on {path}; `tui-agent-server stop` ends it.")
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        old_mask = os.umask(0o177)
-        try:
-            sock.bind(str(path))
-        finally:
-            os.umask(old_mask)
-        return sock
-    except OSError:
-        raise ConfigTrouble(
-            f"The socket {path} cannot be made; choose a shorter or writable path with --socket."
-        ) from None
-
-
-def _is_listening(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-        return True

@@ -7,11 +7,15 @@ import fcntl
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from server.errors import StoreUnusable
+
+SHORT_WAIT_S: Final = 0.2
+LONG_WAIT_S: Final = 12.0  # the rooms have 5 s to end, and each part a little
+LOOK_S: Final = 0.02
 
 
 class DataDirTaken(Exception):
@@ -34,22 +38,51 @@ class DataDir:
             raise StoreUnusable(
                 f"The data folder {self.path} cannot be written; check its permissions or choose another (--data-dir)."
             ) from None
-        for wait_s in (0.02, 0.05, 0.1, None):  # `status` and `stop` hold the lock for a moment to see who has it
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return self
-            except OSError:
-                if wait_s is not None:
-                    time.sleep(wait_s)
+        if self._take_lock():
+            self.withdraw()  # what a killed one left
+            return self
         os.close(self._lock)
         raise DataDirTaken(
             f"Another server already uses {self.path}; `tui-agent-server stop` ends it, --data-dir chooses another."
         )
 
     def __exit__(self, *exc_info: object) -> None:
-        with contextlib.suppress(OSError):
-            (self.path / "server.json").unlink()
+        self.withdraw()
         os.close(self._lock)
+
+    def _take_lock(self) -> bool:
+        """`status` and `stop` hold the lock for a moment to see who has it, and a server that begins or ends has
+        published nothing: that one is waited for."""
+        began_s = time.monotonic()
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except OSError:
+                pass
+            waited_s = time.monotonic() - began_s
+            if waited_s >= (SHORT_WAIT_S if self.is_published else LONG_WAIT_S):
+                return False
+            time.sleep(LOOK_S)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the folder's lock is still the one that this server holds: else another server may use the folder."""
+        try:
+            there, held = (self.path / "lock").stat(), os.fstat(self._lock)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)
+
+    @property
+    def is_published(self) -> bool:
+        return (self.path / "server.json").exists()
+
+    def withdraw(self) -> None:
+        """Nobody is to look for this server any more: it ends."""
+        if self.is_ours:
+            with contextlib.suppress(OSError):
+                (self.path / "server.json").unlink()
 
     def publish(self, about: dict[str, Any]) -> None:
         """Say where this server listens, for `status` and `stop`."""
@@ -63,7 +96,7 @@ class DataDir:
 
 
 def running_server(path: Path) -> dict[str, Any] | None:
-    """What the server of a data folder published; None when none runs there."""
+    """What the server of a data folder published; None when none runs there, empty while one begins or ends."""
     try:
         descriptor = os.open(path / "lock", os.O_RDWR)
     except OSError:
@@ -78,5 +111,5 @@ def running_server(path: Path) -> dict[str, Any] | None:
     try:
         about = msgspec.json.decode((path / "server.json").read_bytes())
     except (OSError, msgspec.DecodeError):
-        return None
-    return about if isinstance(about, dict) else None
+        return {}
+    return about if isinstance(about, dict) else {}

@@ -27,6 +27,7 @@ from tui_agent.link.trouble import Unreachable
 IDLE_EXIT_S: Final = 900
 START_TIMEOUT_S: Final = 15.0
 STOP_TIMEOUT_S: Final = 10.0
+FOUND_AGAIN_S: Final = 1.5
 LONGEST_PATH_BYTES: Final = 100  # sun_path has 108 on Linux, 104 on macOS
 _POLL_S = 0.01
 _VERSION = re.compile(r"(?:tui-agent/)?(\d+)\.(\d+)(?:\.(\d+))?")
@@ -141,7 +142,8 @@ class LocalServer:
 
     async def _wait_listening(self, child: subprocess.Popen[bytes]) -> None:
         await _wait_until(lambda: _is_listening(self.path) or child.poll() is not None, START_TIMEOUT_S)
-        if _is_listening(self.path):
+        # One that ended at once may have met a server whose socket's file was gone: that one makes it again.
+        if await _wait_until(lambda: _is_listening(self.path), FOUND_AGAIN_S):
             return
         if child.poll() is not None:
             raise Unreachable(f"The server did not start: {self._last_words()}", is_final=True)

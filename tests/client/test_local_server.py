@@ -94,6 +94,16 @@ async def test_two_clients_at_once_start_one_server(command: Command, local: Loc
     assert log.count("listening on") == 1
 
 
+async def test_a_client_that_comes_while_the_sockets_file_is_gone_finds_the_server_again(
+    command: Command, local: LocalServer
+) -> None:
+    await local.start()
+    pid = await pid_of(local.path)
+    local.path.unlink()
+    await local.start()
+    assert await pid_of(local.path) == pid
+
+
 async def test_a_server_that_cannot_start_says_why_and_ask_is_3(command: Command, local: LocalServer) -> None:
     (command.home / "blocked").write_text("")
     command.environ["TUI_AGENT_DATA_DIR"] = str(command.home / "blocked")
