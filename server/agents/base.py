@@ -74,7 +74,14 @@ class StartTask:
     done: asyncio.Future[str]
 
 
-Item = Text | Note | StartTask
+class Used(Struct, frozen=True):
+    """What the run has used so far, in all, where that has become known: for one that is stopped or fails. Of the
+    answer it holds what came before it."""
+
+    usage: Usage
+
+
+Item = Text | Note | StartTask | Used
 
 
 class Finished(Struct, frozen=True):
@@ -110,7 +117,8 @@ class Agent(Protocol):
         ...
 
     def partial_cost(self, question: Question, answer: str) -> Cost:
-        """An estimate of what a stopped or failed answer did cost: the question, and what was written of the answer."""
+        """An estimate of what a stopped or failed answer did cost, where it told no `Used`: the question, and what was
+        written of the answer."""
         ...
 
     def cost(self, usage: Usage) -> Cost:

@@ -11,7 +11,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-from server.agents.base import Cost, Exchange, Finished, Item, Note, Question, StartTask
+from msgspec.structs import replace
+
+from server.agents.base import Cost, Exchange, Finished, Item, Note, Question, StartTask, Used
 from server.agents.failures import NO_TOOL, REFUSAL, CutOff, Failure, duration
 from server.agents.model import ClaudeConfig, Model
 from server.agents.speakers import (
@@ -25,9 +27,11 @@ from server.agents.speakers import (
 )
 from server.agents.stream import Reading
 from server.agents.tools import START_TASK, start_task_of, tool_result
+from server.agents.used import used
 from server.protocol import Usage
 
 MOST_CONTINUATIONS: Final = 8  # of a paused turn, and of one that used a tool
+_TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _STOP_REASONS: Final = frozenset({"end_turn", "stop_sequence", "max_tokens", "model_context_window_exceeded"})
 
 
@@ -66,6 +70,8 @@ class ClaudeAgent:
                 return
             except Exception as trouble:
                 failure = self._model.failure(trouble, f"room {question.room} run {question.run}")
+                run.took(used(run.reading, self._input_estimate(question, run), failure))
+                yield Used(run.usage())
                 if failure.prompt_too_long and run.is_fresh and run.history:
                     # The service counts better than our estimate, or its window is smaller than we know.
                     run.history = run.history[(len(run.history) + 1) // 2 :]
@@ -94,12 +100,19 @@ class ClaudeAgent:
     async def _stream(self, question: Question, run: _Run) -> AsyncGenerator[Item | Finished, None]:
         """One try: the request, and those that continue it when the provider pauses the turn."""
         while True:
-            reading = Reading(after_tool=run.used_tool, shown=run.last_shown)
+            reading = run.reading = Reading(after_tool=run.used_tool, shown=run.last_shown)
+            is_told = False
             async with aclosing(self._model.stream(self._body(question, run), reading)) as items:
                 async for item in items:
+                    if not is_told:  # the service has told what the question takes
+                        is_told = True
+                        so_far = used(reading, self._input_estimate(question, run))
+                        yield Used(run.usage(replace(so_far, output_tokens=reading.output_tokens)))
                     run.is_fresh = False
                     yield item
-            run.took(reading)
+            if reading.stop_reason is not None:
+                run.took(used(reading, self._input_estimate(question, run)))
+                yield Used(run.usage())
             if reading.stop_reason is None:
                 raise CutOff(started=reading.started)
             if reading.stop_reason == "refusal":
@@ -125,7 +138,7 @@ class ClaudeAgent:
                 break
             run.continue_with(reading)
         known = reading.stop_reason in _STOP_REASONS or reading.stop_reason == "pause_turn"
-        yield Finished(reading.stop_reason if known else "other", run.usage(reading, self._model.window))
+        yield Finished(reading.stop_reason if known else "other", run.whole_usage(self._model.window))
 
     def _body(self, question: Question, run: _Run) -> dict[str, Any]:
         history = run.history
@@ -143,6 +156,10 @@ class ClaudeAgent:
         if tools:
             body["tools"] = tools
         return body
+
+    def _input_estimate(self, question: Question, run: _Run) -> int:
+        turns = estimate_tokens(str(run.turns)) if run.turns else 0
+        return estimate_question(question, run.history, self._config.system_prompt) + turns
 
     def most(self, question: Question) -> Cost:
         """The estimated input, all of it written to the cache, and an answer of the full length. With web tools each
@@ -176,14 +193,12 @@ class _Run:
         self.continuations = 0
         self.used_tool = False
         self.last_shown = ""
-        self._input = self._output = self._read = self._created = 0
+        self.reading = Reading()  # of the last request
+        self._used = Usage()
 
-    def took(self, reading: Reading) -> None:
-        """Count what a request used: each request of a paused turn is billed."""
-        self._input += reading.input_tokens
-        self._output += reading.output_tokens
-        self._read += reading.cache_read_tokens
-        self._created += reading.cache_creation_tokens
+    def took(self, usage: Usage) -> None:
+        """Count what a request used: each request of a paused turn is billed, and one that broke off."""
+        self._used = self.usage(usage)
 
     def continue_with(self, reading: Reading) -> None:
         """Keep the blocks of a turn that goes on, to be sent back as they came."""
@@ -204,14 +219,13 @@ class _Run:
         self.used_tool = True
         self.turns.append({"role": "user", "content": results})
 
-    def usage(self, last: Reading, window: int) -> Usage:
+    def usage(self, more: Usage | None = None) -> Usage:
+        """The run's tokens so far, and `more`."""
+        so_far = self._used
+        return Usage(*(getattr(so_far, name) + getattr(more or Usage(), name) for name in _TOKENS))
+
+    def whole_usage(self, window: int) -> Usage:
         """The whole run's tokens; the context is what the last request held."""
+        last = self.reading
         context = last.input_tokens + last.cache_read_tokens + last.cache_creation_tokens + last.output_tokens
-        return Usage(
-            input_tokens=self._input,
-            output_tokens=self._output,
-            cache_read_input_tokens=self._read,
-            cache_creation_input_tokens=self._created,
-            context_window=window,
-            context_tokens=context,
-        )
+        return replace(self._used, context_window=window, context_tokens=context)

@@ -15,11 +15,12 @@ from typing import Any, Final
 from msgspec import Struct
 
 from server.agents.base import Cost, Note, Said
-from server.agents.failures import REFUSAL, CutOff, duration
+from server.agents.failures import REFUSAL, CutOff, Failure, duration
 from server.agents.model import Model
 from server.agents.speakers import Block, Turn, escape, estimate_tokens, message_block, whole
 from server.agents.stream import Reading, clean_line
 from server.agents.tools import NO_SUCH_TOOL, tool_result
+from server.agents.used import used
 from server.agents.work import Assignment, Site
 from server.core.task import Moved, Outcome, percent_of
 from server.errors import AgentTrouble
@@ -103,6 +104,7 @@ class _Job:
         self._findings: list[str] = []
         self._at = -1  # the step it is at; len(steps) in the synthesis
         self._calls = 0
+        self._results = 0  # requests that have one
         self._seconds = 0.0
         self._tokens = 0
         self._microdollars = 0
@@ -200,16 +202,16 @@ class _Job:
                 async with asyncio.timeout(max(left_s, 0.0)):
                     reply = await self._request(tool_choice)
             except TimeoutError:
+                self._site.lost()
                 limit = f"{self._limits.minutes:g} minutes"
                 raise _Over(f"The task has used up its {limit}. What was found so far is kept.") from None
-            finally:
-                self._site.reserve(Cost(0, 0))
             return reply | {"seconds": round(time.monotonic() - began_s, 3)}
 
         reply: dict[str, Any] = await self._site.remember(name, request)
         cost = self._model.cost(Usage(**reply["usage"]))
         self._tokens += cost.tokens
         self._microdollars += cost.microdollars
+        self._results += 1
         self._seconds += reply["seconds"]
         blocks = [b for b in reply["blocks"] if b["type"] != "text" or b["text"].strip()]
         if self._turns[-1]["role"] == "assistant":
@@ -233,15 +235,17 @@ class _Job:
     async def _request(self, tool_choice: dict[str, Any] | None) -> dict[str, Any]:
         """Try until there is a whole reply. Raises AgentTrouble, and _Over when the day's budget is used up."""
         body = self._body(tool_choice)
-        most = estimate_tokens(str(body["messages"])) + 2000 + self._model.web_tokens
-        if not self._site.reserve(
-            self._model.cost(Usage(cache_creation_input_tokens=most, output_tokens=self._model.max_tokens))
-        ):
-            raise _Over("Today's budget of this server is used up. What was found so far is kept; go on tomorrow.")
+        estimate = estimate_tokens(str(body["messages"])) + 2000
+        most = Usage(
+            cache_creation_input_tokens=estimate + self._model.web_tokens, output_tokens=self._model.max_tokens
+        )
         await self._model.ready()
         tries = 0
         while True:
-            reading = Reading()
+            this = _Try(self._model, estimate)
+            reading = this.reading
+            if not await self._site.reserve(self._model.cost(most), this.cost):
+                raise _Over("Today's budget of this server is used up. What was found so far is kept; go on tomorrow.")
             try:
                 async with aclosing(self._model.stream(body, reading)) as items:
                     async for item in items:
@@ -252,6 +256,8 @@ class _Job:
                 break
             except Exception as trouble:
                 failure = self._model.failure(trouble, f"room {self._assignment.room} task {self._assignment.task}")
+                this.failure = failure
+                self._site.lost()
                 tries += 1
                 pause_s = self._model.pause_s(failure, tries)
                 if pause_s is None:
@@ -260,6 +266,7 @@ class _Job:
                 self._tell(f"{failure.what}; trying again in {duration(pause_s)} ({tries} of {limit})")
             await asyncio.sleep(pause_s)
         if reading.stop_reason == "refusal":
+            self._site.lost()
             raise AgentTrouble(
                 REFUSAL.code, f"{REFUSAL.what}. What was found so far is kept; put the task another way."
             )
@@ -310,8 +317,22 @@ class _Job:
             tuple(self._steps),
             self._tokens,
             self._microdollars,
+            self._results,
         )
         self._site.report(moved, self.found)
+
+
+class _Try:
+    """A request under way, and what it has cost so far."""
+
+    def __init__(self, model: Model, input_estimate: int) -> None:
+        self.reading = Reading()
+        self.failure: Failure | None = None
+        self._model = model
+        self._input_estimate = input_estimate
+
+    def cost(self) -> Cost:
+        return self._model.cost(used(self.reading, self._input_estimate, self.failure))
 
 
 def _text(text: str) -> Block:

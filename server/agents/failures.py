@@ -19,7 +19,8 @@ from server.protocol import Code
 
 
 class Failure(Struct, frozen=True):
-    """One failed request. `is_passing` says that the same request may well succeed in a while."""
+    """One failed request. `is_passing` says that the same request may well succeed in a while, `is_refused` that the
+    service did nothing for it (an error in place of an answer, or it was not reached): it costs nothing."""
 
     code: Code
     what: str  # begins a note: "The model is overloaded"
@@ -28,6 +29,7 @@ class Failure(Struct, frozen=True):
     retry_after_s: float | None = None
     prompt_too_long: bool = False
     for_log: str = ""
+    is_refused: bool = False
 
     def trouble(self) -> AgentTrouble:
         """The error for the room."""
@@ -188,6 +190,7 @@ def _status(trouble: Any, model: str, now_unix_s: float) -> Failure:
         is_passing=passing,
         retry_after_s=retry_after_s(headers, now_unix_s) if failure.is_passing else None,
         for_log=f"HTTP {status} {clean_line(kind, 40) or '-'} request {request_id}",
+        is_refused=status != 200,
     )
 
 
@@ -235,6 +238,7 @@ def _unreachable(host: str) -> Failure:
         "Check the network and ANTHROPIC_BASE_URL, then send your message again.",
         is_passing=True,
         for_log="no connection",
+        is_refused=True,
     )
 
 

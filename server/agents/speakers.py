@@ -77,7 +77,11 @@ def news_block(news: TaskNews) -> Block:
 
 def estimate_tokens(text: str) -> int:
     """About how many tokens a text is, rather too many than too few: 2 for every 5 bytes of UTF-8."""
-    size_bytes = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+    return tokens_of_bytes(len(text) if text.isascii() else len(text.encode("utf-8", "replace")))
+
+
+def tokens_of_bytes(size_bytes: int) -> int:
+    """The same for so many bytes of UTF-8."""
     return size_bytes * 2 // 5 + 1
 
 

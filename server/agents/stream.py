@@ -31,6 +31,7 @@ class Reading:
         self.output_tokens = 0
         self.cache_read_tokens = 0
         self.cache_creation_tokens = 0
+        self.streamed_bytes = 0  # of text, thinking and tool inputs: an estimate while the service has not told
         self.blocks: list[dict[str, Any]] = []  # finished ones, as they are sent back
         self.used_tool = after_tool
         self._last_shown = shown[-1:]  # to set text before and after a search apart
@@ -99,11 +100,14 @@ class Reading:
         delta = event.delta
         kind = delta.type
         if kind == "text_delta":
+            self.streamed_bytes += _size_bytes(delta.text)
             return self._show(delta.text)
         if kind == "input_json_delta":
             self._parts.append(delta.partial_json)
+            self.streamed_bytes += _size_bytes(delta.partial_json)
         elif kind == "thinking_delta":
             self._parts.append(delta.thinking)
+            self.streamed_bytes += _size_bytes(delta.thinking)
         elif kind == "signature_delta":
             block["signature"] = delta.signature
         elif kind == "citations_delta":
@@ -179,6 +183,10 @@ def clean_line(text: str, characters: int = NOTE_CHARACTERS) -> str:
     kept = "".join(" " if c.isspace() else c for c in text[:2000] if c.isspace() or unicodedata.category(c)[0] != "C")
     line = " ".join(kept.split())
     return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"
+
+
+def _size_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def _number(value: Any, default: int) -> int:

@@ -7,6 +7,7 @@ a step returns is JSON. When the asyncio task is cancelled, the provider's conne
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
@@ -49,8 +50,14 @@ class Site(Protocol):
         """What was said in the room with ids below `before`, the newest `limit` events of it, oldest first."""
         ...
 
-    def reserve(self, most: Cost) -> bool:
-        """Hold so much of the day's budget, in place of what was held before; False when too little is left."""
+    async def reserve(self, most: Cost, so_far: Callable[[], Cost]) -> bool:
+        """Before each request: hold so much of the day's budget, on disk, so that a killed server has counted it; False
+        when too little is left. `so_far` says at any time what the request has cost by then: it counts when the task
+        is canceled. The next `report` with one more of `calls` is the request's result."""
+        ...
+
+    def lost(self) -> None:
+        """The request under way ends without a result: what it has cost so far is spent."""
         ...
 
 

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from server.core.room import Plan, Refusal, RoomState
-from server.core.task import Moved, OpenTask, Outcome, move, title_of
+from server.core.task import Bill, Moved, OpenTask, Outcome, move, title_of
 from server.core.turn import cut
 from server.protocol import (
     ANSWER_BYTES,
@@ -65,6 +65,16 @@ def progress(state: RoomState, *, task: str, moved: Moved, now_s: float) -> Plan
     new = move(old, moved, rfc3339(now_s))
     if new == old:
         return None
+    return Plan((), replace(state, tasks=tuple(new if kept is old else kept for kept in state.tasks)))
+
+
+def hold(state: RoomState, *, task: str, moved: Moved | None, bill: Bill, now_s: float) -> Plan | None:
+    """A request goes out: what it may cost is on disk before. `moved` are news that were not written down yet. None
+    when the task has ended."""
+    old = find(state, task)
+    if old is None:
+        return None
+    new = replace(old if moved is None else move(old, moved, rfc3339(now_s)), bill=bill)
     return Plan((), replace(state, tasks=tuple(new if kept is old else kept for kept in state.tasks)))
 
 

@@ -24,9 +24,34 @@ STEPS: Final = 24
 Ending = Literal["completed", "failed", "canceled"]
 
 
+class Bill(Struct, frozen=True):
+    """What stands in the day's spending for requests that have no result: `lost_*` for those that failed or were cut,
+    in all; `held_*` for the one under way, the most that it may cost, since `held_day`."""
+
+    lost_tokens: int = 0
+    lost_microdollars: int = 0
+    held_tokens: int = 0
+    held_microdollars: int = 0
+    held_day: str = ""
+
+    def with_lost(self, tokens: int, microdollars: int) -> Bill:
+        """A request has ended without a result."""
+        lost, lost_microdollars = self.lost_tokens + tokens, self.lost_microdollars + microdollars
+        return replace(self, lost_tokens=lost, lost_microdollars=lost_microdollars)
+
+    def holding(self, tokens: int, microdollars: int, day: str) -> Bill:
+        """A request goes out that may cost so much."""
+        return replace(self, held_tokens=tokens, held_microdollars=microdollars, held_day=day)
+
+    def let_go(self) -> Bill:
+        """No request is under way."""
+        return replace(self, held_tokens=0, held_microdollars=0, held_day="")
+
+
 class OpenTask(Struct, frozen=True):
     """A task that has not ended, as the store keeps it. `id` is its `task_submitted` event, which holds the prompt;
-    `tokens` and `microdollars` are what it has cost so far, all of it in the day's spending."""
+    `tokens` and `microdollars` are what its `calls` requests with a result have cost. All of it, and of the bill, is in
+    the day's spending."""
 
     task: str
     id: int
@@ -41,10 +66,22 @@ class OpenTask(Struct, frozen=True):
     steps: tuple[str, ...] = ()
     tokens: int = 0
     microdollars: int = 0
+    calls: int = 0
+    bill: Bill = Bill()
+
+    @property
+    def spent_tokens(self) -> int:
+        """All that it has in the spending."""
+        return self.tokens + self.bill.lost_tokens + self.bill.held_tokens
+
+    @property
+    def spent_microdollars(self) -> int:
+        return self.microdollars + self.bill.lost_microdollars + self.bill.held_microdollars
 
 
 class Moved(Struct, frozen=True):
-    """What a worker tells of itself. Costs are totals of the whole task, so telling twice counts once."""
+    """What a worker tells of itself. Costs are totals of its `calls` requests that have a result, so telling twice, and
+    going over remembered steps again, counts once."""
 
     percent: int
     message: str
@@ -52,6 +89,7 @@ class Moved(Struct, frozen=True):
     steps: tuple[str, ...] = ()
     tokens: int = 0
     microdollars: int = 0
+    calls: int = 0
 
 
 class Outcome(Struct, frozen=True):
@@ -98,7 +136,20 @@ def move(task: OpenTask, moved: Moved, now: str) -> OpenTask:
         steps=moved.steps[:STEPS] or task.steps,
         tokens=max(task.tokens, moved.tokens),
         microdollars=max(task.microdollars, moved.microdollars),
+        calls=max(task.calls, moved.calls),
+        # The request that was held for has its result: its cost is in the totals.
+        bill=task.bill.let_go() if moved.calls > task.calls else task.bill,
     )
+
+
+def grown(old: OpenTask, new: OpenTask, day: str) -> tuple[int, int]:
+    """(tokens, microdollars) to be added to the spending of `day`; less than 0: given back. What was held on an earlier
+    day stays there, and only what exceeds it counts on the new one."""
+    tokens = new.spent_tokens - old.spent_tokens
+    microdollars = new.spent_microdollars - old.spent_microdollars
+    if old.bill.held_day not in ("", day):
+        return max(0, tokens), max(0, microdollars)
+    return tokens, microdollars
 
 
 def title_of(title: str, prompt: str) -> str:

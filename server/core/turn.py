@@ -49,12 +49,16 @@ class Turn:
         "ending",
         "info",
         "offset",
+        "used",
+        "used_at",
     )
 
     def __init__(self, info: RunInfo) -> None:
         self.info = info
         self.ending: Ending | None = None
         self.offset = 0  # code points handed out by take()
+        self.used: Usage | None = None  # what the agent said that it has used, when the text was `used_at` long
+        self.used_at = 0
         self._parts: list[str] = []  # handed out
         self._waiting: list[str] = []
         self._waiting_characters = 0
@@ -95,6 +99,10 @@ class Turn:
             self._waiting.append(text)
             self._waiting_characters += len(text)
         return fits
+
+    def note_used(self, usage: Usage) -> None:
+        """The agent says what it has used so far."""
+        self.used, self.used_at = usage, self.offset + self._waiting_characters
 
     def due_in_s(self, now_s: float) -> float | None:
         """How long until the waiting text should go out: 0 at once, None when there is none."""

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from server import protocol as wire
-from server.agents.base import Agent, Finished, Note, Question, StartTask, Text
+from server.agents.base import Agent, Finished, Note, Question, StartTask, Text, Used
 from server.core import turn as turns
 from server.core.turn import Turn
 from server.errors import Trouble
@@ -97,6 +97,8 @@ class OpenAnswer:
                             self._schedule_flush()
                         case Note():
                             self._listener.answer_status(self, item.content)
+                        case Used():
+                            self.turn.note_used(item.usage)
                         case StartTask():
                             tasks += 1
                             self._listener.answer_wants_task(self, item, tasks)

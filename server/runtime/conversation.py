@@ -10,7 +10,8 @@ from typing import Final, Literal
 
 from msgspec import UNSET
 
-from server.agents.base import Exchange, Said, TaskNews
+from server.agents.base import Exchange, Question, Said, TaskNews
+from server.core.room import RunInfo
 from server.protocol import Cleared, Complete, Done, DurableEvent, Error, Interrupted, TaskSubmitted, UserMessage
 
 MOST_CHARACTERS: Final = 4_000_000
@@ -28,6 +29,10 @@ class Conversation:
         self._asked: dict[int, Said] = {}
         self._tasks: dict[str, TaskSubmitted] = {}  # open ones
         self._news: list[tuple[int, TaskNews]] = []  # with the event's id; not part of an exchange yet
+
+    def question(self, room: str, info: RunInfo) -> Question:
+        """What a run asks."""
+        return Question(room, info.run, self.history, self.asked(info.asked), self.news(info.asked))
 
     def apply(self, event: DurableEvent) -> None:
         """The next event of the room."""

@@ -12,7 +12,9 @@ import logging
 from typing import Final
 
 from server import protocol as wire
+from server.agents.base import Cost
 from server.core import room as rules
+from server.core.budget import day_of
 from server.core.log import Log
 from server.errors import StoreTrouble
 from server.protocol import RESUME_BYTES, RESUME_EVENTS, decode_durable, encode
@@ -105,7 +107,12 @@ class Hub:
             if event.id > state.cleared_at:
                 talk.apply(decode_durable(event.payload))
         if state.open_run is not None:
-            # The server died in this answer. It is never asked again unbidden; its reservation stays spent.
+            # The server died in this answer. It is never asked again unbidden; its reservation stays spent, and where
+            # it had none (no limit is set) the question and the text that came count.
+            services, open_run = self.services, state.open_run
+            day, cost = day_of(services.wall_s()), Cost(0, 0)
+            if not open_run.day:
+                cost = services.agent.partial_cost(talk.question(name, open_run), stored.pieces)
             plan = rules.interrupt(
                 state,
                 run=state.open_run.run,
@@ -122,9 +129,13 @@ class Hub:
                     events=tuple(map(new_event, plan.events, payloads)),
                     state=rules.encode_state(plan.state),
                     ended_run=plan.ends,
+                    day=day,
+                    spent_tokens=cost.tokens,
+                    spent_microdollars=cost.microdollars,
                     open_tasks=len(plan.state.tasks),
                 ),
             )
+            services.budget.settle(day, cost.tokens, cost.microdollars)
             state = plan.state
             for ended, payload in zip(plan.events, payloads, strict=True):
                 log_.append(log_.head + 1, payload)

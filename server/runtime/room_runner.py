@@ -33,7 +33,7 @@ from server.runtime.answer import OpenAnswer
 from server.runtime.conversation import Conversation
 from server.runtime.outlet import Outlet, fan_out, fan_out_token, frame
 from server.runtime.room_tasks import Ended, News, RoomTasks, Wanted
-from server.runtime.task_desk import TaskDesk
+from server.runtime.task_desk import Hold, TaskDesk
 from server.runtime.views import refusal
 from server.store.base import Append, Key, RoomEngine
 
@@ -72,7 +72,7 @@ class _StartQueued: ...
 class _Stop: ...
 
 
-_Item = _Command | OpenAnswer | _StartQueued | _Stop | News | Ended | Wanted
+_Item = _Command | OpenAnswer | _StartQueued | _Stop | News | Hold | Ended | Wanted
 
 
 class RoomRunner:
@@ -261,6 +261,8 @@ class RoomRunner:
                     await self._start_queued()
             case News() as news:
                 await self._tasks.tell(news)
+            case Hold() as hold:
+                await self._tasks.hold(hold)
             case Ended() as ended:
                 await self._tasks.end(ended)
             case Wanted() as wanted:
@@ -402,16 +404,12 @@ class RoomRunner:
         answer, info = self._answer, self._state.open_run
         if answer is None or info is None or plan.ends != info.run or not answer.was_asked:
             return spending.NOTHING
-        turn = answer.turn
-        return spending.settlement(
-            info, turn.ending, lambda: self._question(info), lambda: turn.content, self._services.agent, day
-        )
+        return spending.settlement(info, answer.turn, lambda: self._question(info), self._services.agent, day)
 
     # ---- the open answer --------------------------------------------------------------------------
 
     def _question(self, info: rules.RunInfo) -> Question:
-        talk = self._conversation
-        return Question(self.name, info.run, talk.history, talk.asked(info.asked), talk.news(info.asked))
+        return self._conversation.question(self.name, info)
 
     def _open_answer(self, info: rules.RunInfo, *, has_budget: bool) -> wire.Status:
         """Begin a run; what everybody is to be told of it."""
@@ -494,6 +492,9 @@ class RoomRunner:
 
     def task_moved(self, task: str, moved: Moved) -> None:
         self._tasks.moved(task, moved)
+
+    def task_holds(self, hold: Hold) -> None:
+        self._inbox.put_nowait(hold)
 
     def task_ended(self, task: str, outcome: Outcome) -> None:
         self._inbox.put_nowait(Ended(task, outcome))

@@ -12,18 +12,20 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from server import protocol as wire
 from server.agents.base import Cost, StartTask
 from server.core import room_tasks
+from server.core.budget import day_of
 from server.core.room import Plan, Refusal, RoomState
-from server.core.task import Moved, OpenTask, Outcome
+from server.core.task import Moved, OpenTask, Outcome, grown, move
 from server.errors import StoreTrouble
 from server.protocol import encode
 from server.runtime import task_board
 from server.runtime.outlet import Outlet
 from server.runtime.task_board import TaskBoard
-from server.runtime.task_desk import TaskDesk
+from server.runtime.task_desk import Hold, TaskDesk
 from server.store.base import Key
 
 log = logging.getLogger("server.room")
@@ -46,6 +48,7 @@ class Room(Protocol):
 
     def task_placed(self, task: str) -> None: ...
     def task_moved(self, task: str, moved: Moved) -> None: ...
+    def task_holds(self, hold: Hold) -> None: ...
     def task_ended(self, task: str, outcome: Outcome) -> None: ...
 
     async def commit(
@@ -95,7 +98,7 @@ class RoomTasks:
         desk: TaskDesk | None,
         monotonic_s: Callable[[], float],
         wall_s: Callable[[], float],
-        put: Callable[[News | Ended | Wanted], None],
+        put: Callable[[News | Hold | Ended | Wanted], None],
     ) -> None:
         self._room = room
         self._desk = desk
@@ -200,7 +203,8 @@ class RoomTasks:
         )
         if plan is None:
             return False
-        if await self._room.commit(plan, Key(outlet.user, command.cid, encode(ack)), outlet):
+        key = Key(outlet.user, command.cid, encode(ack))
+        if await self._room.commit(plan, key, outlet, self._last_costs(command.task)):
             self._over(command.task)
         return True
 
@@ -210,35 +214,70 @@ class RoomTasks:
         old = room_tasks.find(self._room.state, news.task)
         if moved is None or old is None:
             return
+        was_written = self._board.take_written(news.task)
         plan = room_tasks.progress(self._room.state, task=news.task, moved=moved, now_s=self._wall_s())
         if plan is None:
+            if was_written:
+                self._room.broadcast(self._board.progress(old, self._place(news.task)))
             return
         new = room_tasks.find(plan.state, news.task)
         assert new is not None
         try:
-            await self._room.commit(plan, spent=Cost(new.tokens - old.tokens, new.microdollars - old.microdollars))
+            await self._room.commit(plan, spent=self._cost(old, new))
         except StoreTrouble:
             self._board.moved(news.task, moved)  # the same again, unless newer ones come
             return
         self._room.broadcast(self._board.progress(new, self._place(news.task)))
 
+    async def hold(self, hold: Hold) -> None:
+        """Write down what a request may cost, then let it go out; while the disk refuses, try again each second."""
+        if hold.done.done():  # the task was canceled meanwhile
+            return
+        old, moved = room_tasks.find(self._room.state, hold.task), self._board.latest(hold.task)
+        plan = room_tasks.hold(self._room.state, task=hold.task, moved=moved, bill=hold.bill, now_s=self._wall_s())
+        if plan is None or old is None:
+            return  # it has ended, and its worker with it
+        new = room_tasks.find(plan.state, hold.task)
+        assert new is not None
+        try:
+            await self._room.commit(plan, spent=self._cost(old, new))
+        except StoreTrouble:
+            self._later(hold)
+            return
+        self._board.written(hold.task)
+        if not hold.done.done():
+            hold.done.set_result(None)
+
+    def _cost(self, old: OpenTask, new: OpenTask) -> Cost:
+        return Cost(*grown(old, new, day_of(self._wall_s())))
+
+    def _last_costs(self, task: str) -> Cost:
+        """What its end adds to the spending: news that were not written down, and what is no request's result."""
+        old = room_tasks.find(self._room.state, task)
+        if old is None or self._desk is None:
+            return Cost(0, 0)
+        moved = self._board.latest(task)
+        new = old if moved is None else move(old, moved, "")
+        return self._cost(old, replace(new, bill=self._desk.final_bill(self._room.name, task)))
+
     async def end(self, ended: Ended) -> None:
         """Write down its one end; while the disk refuses, try again each second."""
-        await self.tell(News(ended.task))  # its last costs
+        await self.tell(News(ended.task))
         plan = room_tasks.complete(self._room.state, task=ended.task, outcome=ended.outcome, now_s=self._wall_s())
         try:
             if plan is not None:
-                await self._room.commit(plan, Key("", f"complete {ended.task}", b"{}"))
+                key = Key("", f"complete {ended.task}", b"{}")
+                await self._room.commit(plan, key, spent=self._last_costs(ended.task))
         except StoreTrouble as trouble:
             log.warning("room %s: the end of task %s waits: %s", self._room.name, ended.task, trouble.code)
             self._later(ended)
             return
         self._over(ended.task)
 
-    def _later(self, ended: Ended) -> None:
+    def _later(self, item: Hold | Ended) -> None:
         def again() -> None:
             self._timers.discard(timer)
-            self._put(ended)
+            self._put(item)
 
         timer = asyncio.get_running_loop().call_later(RETRY_S, again)
         self._timers.add(timer)

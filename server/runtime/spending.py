@@ -9,6 +9,7 @@ import msgspec
 
 from server import protocol as wire
 from server.agents.base import Agent, Cost, Question, Said
+from server.agents.speakers import estimate_tokens
 from server.core import room as rules
 from server.core import turn as turns
 from server.core.budget import Budget
@@ -30,23 +31,21 @@ def reserve(
     return rules.reserve(plan, day=day, tokens=most.tokens, microdollars=most.microdollars), most
 
 
-def settlement(
-    info: rules.RunInfo,
-    ending: turns.Ending | None,
-    question: Callable[[], Question],
-    answer: Callable[[], str],
-    agent: Agent,
-    day: str,
-) -> Cost:
+def settlement(info: rules.RunInfo, turn: turns.Turn, question: Callable[[], Question], agent: Agent, day: str) -> Cost:
     """What an ended run cost beyond what it had reserved (less than 0: given back).
 
-    A stopped or failed answer has no usage: it is estimated. Over midnight the reservation stays on the day it was
-    made, and only what exceeds it counts on the new one.
+    A stopped or failed answer has no usage of its end: what became known on its way counts, and an estimate of the text
+    that came after; where nothing became known, an estimate of the question too. Over midnight the reservation stays on
+    the day it was made, and only what exceeds it counts on the new one.
     """
-    if isinstance(ending, turns.Finished) and ending.usage.total_tokens:
-        cost = agent.cost(ending.usage)
+    if isinstance(turn.ending, turns.Finished) and turn.ending.usage.total_tokens:
+        cost = agent.cost(turn.ending.usage)
+    elif turn.used is not None:
+        rest = turn.content[turn.used_at :]
+        output = turn.used.output_tokens + (estimate_tokens(rest) if rest else 0)
+        cost = agent.cost(msgspec.structs.replace(turn.used, output_tokens=output))
     else:
-        cost = agent.partial_cost(question(), answer())
+        cost = agent.partial_cost(question(), turn.content)
     tokens, microdollars = cost.tokens - info.reserved_tokens, cost.microdollars - info.reserved_microdollars
     if info.day and info.day != day:
         tokens, microdollars = max(0, tokens), max(0, microdollars)

@@ -22,6 +22,7 @@ class TaskBoard:
         self._paces: dict[str, Pace] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._told_steps: dict[str, tuple[str, ...]] = {}
+        self._written: set[str] = set()
 
     def moved(self, task: str, moved: Moved) -> None:
         """News of a task; what came before and was not told is replaced."""
@@ -41,11 +42,27 @@ class TaskBoard:
             self._paces.setdefault(task, Pace()).tell(self._monotonic_s())
         return moved
 
+    def latest(self, task: str) -> Moved | None:
+        """News that are not told yet."""
+        return self._latest.get(task)
+
+    def written(self, task: str) -> None:
+        """Its latest news are on disk, though not told: they still are when they are due."""
+        if task in self._latest:
+            self._written.add(task)
+
+    def take_written(self, task: str) -> bool:
+        """Whether news of it were written before they were told."""
+        was_written = task in self._written
+        self._written.discard(task)
+        return was_written
+
     def drop(self, task: str) -> None:
         """It has ended."""
         self._latest.pop(task, None)
         self._paces.pop(task, None)
         self._told_steps.pop(task, None)
+        self._written.discard(task)
         timer = self._timers.pop(task, None)
         if timer is not None:
             timer.cancel()

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
 
+from msgspec.structs import replace
+
 from server.agents.base import Cost
 from server.agents.work import Assignment, Line, Worker
 from server.core.budget import Budget, day_of
 from server.core.slots import PER_PERSON, PER_SERVER, Slots
-from server.core.task import Moved, OpenTask, Outcome, Remember
+from server.core.task import Bill, Moved, OpenTask, Outcome, Remember, grown, move
 from server.errors import StoreTrouble
 from server.protocol import PAGE_BYTES, Done, Error, Interrupted, TaskSubmitted, UserMessage, decode_durable
 from server.store.base import RoomEngine
@@ -40,7 +42,19 @@ class Room(Protocol):
 
     def task_placed(self, task: str) -> None: ...
     def task_moved(self, task: str, moved: Moved) -> None: ...
+    def task_holds(self, hold: Hold) -> None: ...
     def task_ended(self, task: str, outcome: Outcome) -> None: ...
+
+
+class Hold:
+    """(Inbox of the room) A request of the task goes out once its bill is on disk: then `done` is set."""
+
+    __slots__ = ("bill", "done", "task")
+
+    def __init__(self, task: str, bill: Bill) -> None:
+        self.task = task
+        self.bill = bill
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
 @dataclass(slots=True)
@@ -50,11 +64,11 @@ class _Job:
     desk: TaskDesk
     room: Room
     task: OpenTask
+    money: OpenTask  # the task as the budget has it: the room writes it down later
     place: int | None = None
     found: str = ""
-    held: Cost = NOTHING
-    held_day: str = ""
-    counted: Cost = NOTHING  # what of its cost is in the budget
+    so_far: Callable[[], Cost] | None = None  # of the request under way
+    hold: Hold | None = None  # on its way to the disk
     outcome: Outcome | None = None
     remember: Remember = field(init=False)
 
@@ -66,8 +80,11 @@ class _Job:
     async def transcript(self, before: int, limit: int) -> list[Line]:
         return await self.desk.transcript(self.room.name, before, limit)
 
-    def reserve(self, most: Cost) -> bool:
-        return self.desk.reserve(self, most)
+    async def reserve(self, most: Cost, so_far: Callable[[], Cost]) -> bool:
+        return await self.desk.reserve(self, most, so_far)
+
+    def lost(self) -> None:
+        self.desk.lost(self)
 
 
 class TaskDesk:
@@ -112,7 +129,7 @@ class TaskDesk:
         self._point("task.submitted")
         id = self._id(room.name, task.task)
         if id not in self._jobs and not self._is_closed:
-            self._jobs[id] = _Job(self, room, task, counted=Cost(task.tokens, task.microdollars))
+            self._jobs[id] = _Job(self, room, task, task)
             self._slots.add(id, task.user)
             self._start()
 
@@ -122,7 +139,8 @@ class TaskDesk:
         id = self._id(room, task)
         job = self._jobs.pop(id, None)
         if job is not None:
-            self.reserve(job, NOTHING)
+            self.lost(job)
+            self._count(job, replace(job.money, bill=job.money.bill.let_go()))
         self._slots.remove(id)
         self._runner.forget(id)
         self._start()
@@ -136,6 +154,14 @@ class TaskDesk:
         """What its worker has found so far."""
         job = self._jobs.get(self._id(room, task))
         return job.found if job is not None else ""
+
+    def final_bill(self, room: str, task: str) -> Bill:
+        """What its requests without a result have cost, the one under way too, if it ended now."""
+        job = self._jobs.get(self._id(room, task))
+        if job is None:
+            return Bill()
+        cost = job.so_far() if job.so_far is not None else NOTHING
+        return job.money.bill.with_lost(cost.tokens, cost.microdollars).let_go()
 
     # ---- the whole server -----------------------------------------------------------------------------------
 
@@ -198,6 +224,8 @@ class TaskDesk:
         for job in list(self._jobs.values()):
             if job.room.name == name:
                 job.room = room
+                if job.hold is not None:
+                    room.task_holds(job.hold)
                 if job.outcome is not None:
                     room.task_ended(job.task.task, job.outcome)
 
@@ -212,25 +240,44 @@ class TaskDesk:
 
     # ---- what workers use -------------------------------------------------------------------------------------
 
-    def reserve(self, job: _Job, most: Cost) -> bool:
-        """See agents.work.Site."""
-        if job.held is not NOTHING:
-            self._budget.settle(job.held_day, -job.held.tokens, -job.held.microdollars)
-            job.held = NOTHING
-        if most == NOTHING or not self._budget.is_limited:
-            return True
+    async def reserve(self, job: _Job, most: Cost, so_far: Callable[[], Cost]) -> bool:
+        """See agents.work.Site. What is still held was so by a process that died in a request of this step, whose
+        result is not known: it was under way, so it counts as spent."""
+        bill = job.money.bill
+        if bill.held_day:
+            bill = bill.with_lost(bill.held_tokens, bill.held_microdollars).let_go()
         day = day_of(self._wall_s())
         if not self._budget.reserve(day, most.tokens, most.microdollars):
+            job.money = replace(job.money, bill=bill)
             return False
-        job.held, job.held_day = most, day
+        job.money = replace(job.money, bill=bill.holding(most.tokens, most.microdollars, day))
+        hold = job.hold = Hold(job.task.task, job.money.bill)
+        job.room.task_holds(hold)
+        try:
+            await hold.done
+        finally:
+            job.hold = None
+        job.so_far = so_far
         return True
+
+    def lost(self, job: _Job) -> None:
+        """See agents.work.Site."""
+        so_far, job.so_far = job.so_far, None
+        if so_far is not None:
+            cost = so_far()
+            bill = job.money.bill.with_lost(cost.tokens, cost.microdollars).let_go()
+            self._count(job, replace(job.money, bill=bill))
 
     def count(self, job: _Job, moved: Moved) -> None:
         """What it has cost more than before counts at once; the room writes it down with the progress."""
-        tokens, microdollars = moved.tokens - job.counted.tokens, moved.microdollars - job.counted.microdollars
-        if tokens > 0 or microdollars > 0:
-            self._budget.settle(day_of(self._wall_s()), max(0, tokens), max(0, microdollars))
-            job.counted = Cost(moved.tokens, moved.microdollars)
+        if moved.calls > job.money.calls:
+            job.so_far = None  # it has its result
+        self._count(job, move(job.money, moved, ""))
+
+    def _count(self, job: _Job, money: OpenTask) -> None:
+        day = day_of(self._wall_s())
+        self._budget.settle(day, *grown(job.money, money, day))
+        job.money = money
 
     async def transcript(self, room: str, before: int, limit: int) -> list[Line]:
         """See agents.work.Site."""

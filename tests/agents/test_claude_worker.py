@@ -45,6 +45,7 @@ class Site:
         self.told: list[Moved] = []
         self.found = ""
         self.asked: list[tuple[int, int]] = []
+        self.cost_of_lost: list[Cost] = []
         self._done = 0
         self._budget = budget
 
@@ -63,8 +64,12 @@ class Site:
         self.asked.append((before, limit))
         return [Line(1, "", "ben", "I like <b> qubits"), Line(2, "", "", "So do I.")]
 
-    def reserve(self, most: Cost) -> bool:
+    async def reserve(self, most: Cost, so_far: Callable[[], Cost]) -> bool:
+        self._so_far = so_far
         return most.tokens <= self._budget
+
+    def lost(self) -> None:
+        self.cost_of_lost.append(self._so_far())
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from server.agents.base import Agent, Cost, Exchange, Finished, Note, Question, Said, Text
+from server.agents.base import Agent, Cost, Exchange, Finished, Note, Question, Said, Text, Used
 from server.agents.claude import ClaudeAgent, ClaudeConfig
 from server.agents.demo import DemoAgent
 from server.protocol import Usage
@@ -49,7 +49,7 @@ async def agent(request) -> AsyncIterator[Agent]:
     await made.close()
 
 
-async def items_of(agent: Agent, question: Question = QUESTION) -> list[Text | Note | Finished]:
+async def items_of(agent: Agent, question: Question = QUESTION) -> list[Text | Note | Used | Finished]:
     async with aclosing(agent.answer(question)) as items:
         return [item async for item in items]
 
@@ -67,7 +67,7 @@ async def test_preparing_is_done_once_or_often(agent):
 async def test_an_answer_is_pieces_and_then_one_end(agent):
     items = await items_of(agent)
     assert isinstance(items[-1], Finished)
-    assert all(isinstance(item, Text | Note) for item in items[:-1])
+    assert all(isinstance(item, Text | Note | Used) for item in items[:-1])
     pieces = [item.content for item in items if isinstance(item, Text)]
     assert pieces
     assert all(pieces)
@@ -133,5 +133,5 @@ async def test_a_cancelled_answer_ends_at_once(agent, after):
 async def test_a_stream_left_half_way_can_be_closed_and_another_begun(agent):
     async with aclosing(agent.answer(QUESTION)) as items:
         first = await anext(items)
-    assert isinstance(first, Text | Note)
+    assert isinstance(first, Text | Note | Used)
     assert isinstance((await items_of(agent))[-1], Finished)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from server.core import room as rules
 from server.core import room_tasks
 from server.core.slots import Slots
-from server.core.task import TELLS_S, Moved, OpenTask, Outcome, Pace, move, percent_of, title_of
+from server.core.task import TELLS_S, Bill, Moved, OpenTask, Outcome, Pace, grown, move, percent_of, title_of
 from server.protocol import ANSWER_BYTES, MESSAGE_BYTES, OPEN_TASKS, TITLE_CHARACTERS, Complete, TaskSubmitted, encode
 
 OPEN = OpenTask("t1", 1, "ada", "Read up", "2026-11-25T10:00:00.000Z")
@@ -89,6 +90,19 @@ def test_a_result_that_is_too_long_is_cut_to_what_an_answer_may_be() -> None:
     event = end.events[0]
     assert isinstance(event, Complete)
     assert ANSWER_BYTES - 8 < len(encode(event.result)) <= ANSWER_BYTES + 2
+
+
+def test_money_held_for_a_request_is_given_back_when_its_result_is_told_and_only_once() -> None:
+    idle = OpenTask("t1", 1, "ada", "t", "", tokens=40, calls=1)
+    held = replace(idle, bill=Bill(lost_tokens=5).holding(1000, 10, "monday"))
+    assert grown(replace(idle, bill=Bill(lost_tokens=5)), held, "monday") == (1000, 10)
+    same = move(held, Moved(10, "trying again", tokens=40, calls=1), "")
+    assert same.bill == held.bill, "no new result: the request is still under way"
+    told = move(held, Moved(50, "two", tokens=90, microdollars=3, calls=2), "")
+    assert grown(held, told, "monday") == (50 - 1000, 3 - 10)
+    assert told.spent_tokens == 90 + 5
+    assert move(told, Moved(50, "two", tokens=90, microdollars=3, calls=2), "") == told
+    assert grown(held, told, "tuesday") == (0, 0), "what was held yesterday stays there, and is more than it cost"
 
 
 def test_a_title_is_one_short_line() -> None:

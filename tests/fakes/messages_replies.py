@@ -142,9 +142,9 @@ def stream(*steps: Step | Sequence[Step]) -> Reply:
     return Reply(tuple(flat))
 
 
-def opened(*pieces: str) -> list[Step]:
+def opened(*pieces: str, **usage: int) -> list[Step]:
     """The beginning of an answer: what comes after it is the trouble."""
-    return [start(), block_start(0, {"type": "text", "text": ""}), *(text_delta(p) for p in pieces)]
+    return [start(**usage), block_start(0, {"type": "text", "text": ""}), *(text_delta(p) for p in pieces)]
 
 
 def status(code: int, kind: str, message: str = "SECRET WORDS OF THE SERVICE", **headers: str) -> Reply:

@@ -18,6 +18,7 @@ import threading
 from pathlib import Path
 
 from server import app
+from server.agents.base import Cost
 from server.agents.work import Assignment, Site
 from server.config import ServerSettings
 from server.core.task import Moved, Outcome, percent_of
@@ -26,6 +27,7 @@ from tests.fakes.agents import InstantAgent
 STEPS = 4
 PAUSE_S = float(os.environ.get("PAUSE_S", "0.01"))
 TOKENS_A_STEP = 10
+MOST_A_STEP = 1000
 
 
 class Ledger:
@@ -50,12 +52,14 @@ class LedgerWorker:
 
         def tell(number: int) -> None:
             tokens = TOKENS_A_STEP * len(done)
-            site.report(Moved(percent_of(number, steps), names[number], number, names, tokens), ",".join(done))
+            percent = percent_of(number, steps)
+            site.report(Moved(percent, names[number], number, names, tokens, calls=len(done)), ",".join(done))
 
         for number, name in enumerate(names):
             tell(number)
 
             async def step(number: int = number) -> str:
+                assert await site.reserve(Cost(MOST_A_STEP, 0), lambda: Cost(TOKENS_A_STEP, 0))
                 self._ledger.write(f"run {assignment.task} {number}")
                 await asyncio.sleep(pause_s)
                 return str(number)

@@ -18,9 +18,10 @@ from pathlib import Path
 import msgspec
 from websockets.exceptions import WebSocketException
 
+from server.core.room import decode_state
 from tests.fakes.process import ServerProcess
 from tests.fakes.wire_client import Frame, WireClient
-from tests.tasks.crash_server import STEPS, TOKENS_A_STEP
+from tests.tasks.crash_server import MOST_A_STEP, STEPS, TOKENS_A_STEP
 
 LONG_STEPS, LONG_PAUSE_S = 16, 0.04
 RANDOM_S = 0.3  # of the 0.64 s and more that a long task takes
@@ -61,6 +62,12 @@ class Disk:
     ran: set[tuple[str, str]]
     told: set[tuple[str, str]]  # steps whose result the program got
     steps: dict[str, int]
+    held: set[tuple[str, int, int]]  # (task, step, what it had lost before): money of a request under way
+
+    @property
+    def dead(self) -> set[tuple[str, int, int]]:
+        """What is held for a request whose result will never be known."""
+        return {hold for hold in self.held if (hold[0], str(hold[1])) not in self.recorded}
 
     @property
     def cut(self) -> set[str]:
@@ -96,6 +103,7 @@ class Campaign:
     sent: list[str] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
     remembered: dict[tuple[str, str], int] = field(default_factory=dict)  # on disk after a kill -> ledger's lines then
+    dead: set[tuple[str, int, int]] = field(default_factory=set)
     cut: int = 0
     looked: int = 0  # frames of the present connection
 
@@ -133,6 +141,7 @@ class Campaign:
         assert disk.cut, f"the kill {kind} cut nothing"
         assert disk.is_at(kind), f"the disks do not look as they must at {kind}: {disk}"
         self.cut += len(disk.cut)
+        self.dead |= disk.dead
         self.counted[kind] += 1
         lines = len(self._lines())
         for step in disk.recorded:
@@ -193,6 +202,7 @@ class Campaign:
             {(task, step) for kind, task, step in lines if kind == "run"},
             {(task, step) for kind, task, step in lines if kind == "recorded"},
             {task: LONG_STEPS if "steps=" in prompt else STEPS for task, prompt in submitted.items()},
+            held(self.folder / "data" / "rooms.db"),
         )
 
     # ---- the reckoning ------------------------------------------------------------------------------------
@@ -220,13 +230,16 @@ class Campaign:
         runs = Counter(line for line in lines if line.startswith("run "))
         assert len(runs) == sum(steps.values()), "a step was lost"
         billed = spent_tokens(self.folder / "data" / "rooms.db")
-        assert billed == TOKENS_A_STEP * sum(steps.values()), "each finished step is billed once"
+        assert billed == TOKENS_A_STEP * sum(steps.values()) + MOST_A_STEP * len(self.dead), (
+            "each finished step is billed once, and each request that died with the server at its reservation"
+        )
         return {
             "kills": self.counted.total(),
             **{f"at {kind}": self.counted[kind] for kind in KINDS},
             "tasks": len(begins),
             "tasks cut in mid-work": self.cut,
             "steps": sum(steps.values()),
+            "requests that died, billed at their reservation": len(self.dead),
             "unrecorded steps run again": sum(count - 1 for count in runs.values()),
             "lost": 0,
             "doubled": 0,
@@ -256,6 +269,13 @@ def in_room(path: Path) -> list[Frame]:
     """The log of the room."""
     with contextlib.closing(sqlite3.connect(path)) as db:
         return [msgspec.json.decode(row[0]) for row in db.execute("SELECT payload FROM events ORDER BY id")]
+
+
+def held(path: Path) -> set[tuple[str, int, int]]:
+    """(task, step, lost tokens) of each request that the room has money held for."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        state = decode_state(db.execute("SELECT state FROM rooms").fetchone()[0])
+    return {(task.task, task.calls, task.bill.lost_tokens) for task in state.tasks if task.bill.held_tokens}
 
 
 def spent_tokens(path: Path) -> int:
