@@ -47,6 +47,10 @@ class Bill(Struct, frozen=True):
         """No request is under way."""
         return replace(self, held_tokens=0, held_microdollars=0, held_day="")
 
+    def died(self) -> Bill:
+        """The process died in the request, whose result will not be known: what was held is spent."""
+        return self.with_lost(self.held_tokens, self.held_microdollars).let_go()
+
 
 class OpenTask(Struct, frozen=True):
     """A task that has not ended, as the store keeps it. `id` is its `task_submitted` event, which holds the prompt;
@@ -144,12 +148,16 @@ def move(task: OpenTask, moved: Moved, now: str) -> OpenTask:
 
 def grown(old: OpenTask, new: OpenTask, day: str) -> tuple[int, int]:
     """(tokens, microdollars) to be added to the spending of `day`; less than 0: given back. What was held on an earlier
-    day stays there, and only what exceeds it counts on the new one."""
+    day stays there: only what exceeds it counts on the new one, and what is held on that."""
     tokens = new.spent_tokens - old.spent_tokens
     microdollars = new.spent_microdollars - old.spent_microdollars
-    if old.bill.held_day not in ("", day):
-        return max(0, tokens), max(0, microdollars)
-    return tokens, microdollars
+    if old.bill.held_day in ("", day):
+        return tokens, microdollars
+    held = new.bill if new.bill.held_day == day else Bill()
+    return (
+        max(0, tokens - held.held_tokens) + held.held_tokens,
+        max(0, microdollars - held.held_microdollars) + held.held_microdollars,
+    )
 
 
 def title_of(title: str, prompt: str) -> str:

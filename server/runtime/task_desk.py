@@ -137,10 +137,9 @@ class TaskDesk:
         """Its `complete` is on disk, whoever ended it."""
         self._point("task.completed")
         id = self._id(room, task)
-        job = self._jobs.pop(id, None)
-        if job is not None:
-            self.lost(job)
-            self._count(job, replace(job.money, bill=job.money.bill.let_go()))
+        if id in self._jobs:
+            self._count(self._jobs[id], replace(self._jobs[id].money, bill=self.final_bill(room, task)))
+            del self._jobs[id]
         self._slots.remove(id)
         self._runner.forget(id)
         self._start()
@@ -160,6 +159,8 @@ class TaskDesk:
         job = self._jobs.get(self._id(room, task))
         if job is None:
             return Bill()
+        if job.money.bill is job.task.bill:  # as it was found: it has not come to the request in which a process died
+            return job.money.bill.died()
         cost = job.so_far() if job.so_far is not None else NOTHING
         return job.money.bill.with_lost(cost.tokens, cost.microdollars).let_go()
 
@@ -241,11 +242,8 @@ class TaskDesk:
     # ---- what workers use -------------------------------------------------------------------------------------
 
     async def reserve(self, job: _Job, most: Cost, so_far: Callable[[], Cost]) -> bool:
-        """See agents.work.Site. What is still held was so by a process that died in a request of this step, whose
-        result is not known: it was under way, so it counts as spent."""
-        bill = job.money.bill
-        if bill.held_day:
-            bill = bill.with_lost(bill.held_tokens, bill.held_microdollars).let_go()
+        """See agents.work.Site. What is still held was so by a process that died in a request of this step."""
+        bill = job.money.bill.died()
         day = day_of(self._wall_s())
         if not self._budget.reserve(day, most.tokens, most.microdollars):
             job.money = replace(job.money, bill=bill)
@@ -257,6 +255,7 @@ class TaskDesk:
             await hold.done
         finally:
             job.hold = None
+        self._point("task.reserved")
         job.so_far = so_far
         return True
 

@@ -103,6 +103,9 @@ def test_money_held_for_a_request_is_given_back_when_its_result_is_told_and_only
     assert told.spent_tokens == 90 + 5
     assert move(told, Moved(50, "two", tokens=90, microdollars=3, calls=2), "") == told
     assert grown(held, told, "tuesday") == (0, 0), "what was held yesterday stays there, and is more than it cost"
+    broken = replace(held, bill=held.bill.with_lost(7, 1).let_go().holding(1000, 10, "tuesday"))
+    assert grown(held, broken, "tuesday") == (1000, 10), "a new try after midnight: all that it holds is of the new day"
+    assert grown(held, replace(held, bill=held.bill.died()), "monday") == (0, 0)
 
 
 def test_a_title_is_one_short_line() -> None:

@@ -37,10 +37,10 @@ CAMPAIGNS = [
     ),
     Campaign(
         "tasks",
-        "SIGKILL of the server in the middle of background tasks: before and after a step is recorded, between the "
-        "records and the room (both ways), in an append, at random, and again while they go on",
+        "SIGKILL of the server in the middle of background tasks: once money is held for a step, before and after it "
+        "is recorded, between the records and the room (both ways), in an append, at random, and while they go on",
         "every kill cuts a task at work; 0 lost and 0 doubled steps, one end each, no percent falls, no finished step "
-        "is billed again",
+        "is billed again, one that died is billed at most once",
         kills.killed_tasks,
         {"kills": 50},
     ),

@@ -27,6 +27,7 @@ LONG_STEPS, LONG_PAUSE_S = 16, 0.04
 RANDOM_S = 0.3  # of the 0.64 s and more that a long task takes
 POINTS = (
     "task.submitted:1",  # in the room, not yet in the records
+    "task.reserved:1",  # money held, the step not run
     "task.step.done:1",  # run, not recorded
     "task.step.recorded:1",
     "task.step.done:3",
@@ -79,6 +80,8 @@ class Disk:
         match point.partition(":")[0]:
             case "task.submitted":
                 return bool(self.submitted - self.with_records - self.ended)
+            case "task.reserved":
+                return any((task, str(step)) not in self.ran for task, step, _ in self.held)
             case "task.step.done":
                 return bool(self.ran - self.recorded)
             case "task.step.recorded":

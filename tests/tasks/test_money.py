@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from pathlib import Path
 from typing import Any
 
+from server.agents.base import Cost
 from server.agents.speakers import tokens_of_bytes
+from server.agents.work import Assignment, Site
+from server.core.task import Outcome
 from tests.fakes.messages_api import FakeMessagesAPI
 from tests.fakes.messages_replies import (
     Cut,
@@ -141,6 +145,38 @@ async def test_a_task_killed_in_mid_request_has_its_reservation_spent_and_goes_o
         assert len(api.requests) == 5, "the plan was not asked for again"
         assert spent_tokens(path) == PLAN + reserved + 3 * STEP
         assert not held(path)
+
+
+class Unhurried:
+    """A worker whose request never ends; in its second life it does not come to it."""
+
+    def __init__(self) -> None:
+        self.is_under_way = asyncio.Event()
+
+    async def work(self, assignment: Assignment, site: Site) -> Outcome:
+        async def request() -> None:
+            assert not self.is_under_way.is_set()
+            await site.reserve(Cost(1000, 10), lambda: Cost(0, 0))
+            self.is_under_way.set()
+            await asyncio.Event().wait()
+
+        if not self.is_under_way.is_set():
+            await site.remember("request", request)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_task_canceled_before_it_comes_back_to_the_request_it_died_in_has_paid_for_it(tmp_path: Path) -> None:
+    worker, path = Unhurried(), tmp_path / "data" / "rooms.db"
+    async with served(tmp_path, worker=worker) as server, WireClient(server.address) as ada:
+        task = (await submit(ada, "research"))["task"]
+        async with asyncio.timeout(40):
+            await worker.is_under_way.wait()
+    assert held(path) == {(task, 0, 0)}
+    async with served(tmp_path, worker=worker) as server, WireClient(server.address) as ada:
+        await ada.command("cancel_task", task=task)
+        await ada.wait("complete", 40)
+    assert spent_tokens(path) == 1000
 
 
 async def test_an_answer_killed_in_its_middle_is_in_the_days_spending(tmp_path: Path) -> None:
