@@ -75,4 +75,13 @@ HEAVY: Final[dict[str, str]] = {
     "many links": "[a](https://example.org/x) " * 4000,
     "huge lines": ("x" * 100_000 + "\n") * 3,
     "newlines": "\n" * 50_000,
+    "a word of 1 MB": "x" * 1_000_000,
+    "a line of 1 MB": "word " * 200_000,
+    "zalgo": ("Z" + "\u0301\u0315\u031b\u0489" * 50 + " ") * 2000,
+    "wide letters": "漢字 " * 100_000,
+    "a row of 5,000 cells": "| a " * 5000 + "|\n" + "| --- " * 5000 + "|\n" + "| b " * 5000 + "|\n",
+    "code without an end": "```python\n" + "def f(x): return 'x' * 10  # so\n" * 15_000,
+    "short lines": "ab\n" * 100_000,
+    "short items": "- a\n" * 130_000,
+    "short items in items": "\n".join("  " * (n % 12) + "- a" for n in range(40_000)),
 }

@@ -108,10 +108,10 @@ def hello(user: str) -> bytes:
     return json.dumps({"type": "hello", "client": "raw/1", "device": str(uuid.uuid4()), "user": user}).encode()
 
 
-def rss_bytes(pid: int) -> int:
-    """What a process holds in memory."""
+def rss_bytes(pid: int, what: str = "VmRSS") -> int:
+    """What a process holds in memory; with "VmHWM" the most that it has held."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
+        if line.startswith(what):
             return int(line.split()[1]) * 1024
     return 0
 

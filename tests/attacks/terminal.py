@@ -13,7 +13,6 @@ import fcntl
 import os
 import pty
 import re
-import resource
 import signal
 import struct
 import sys
@@ -184,13 +183,6 @@ class Terminal:
     def text(self) -> str:
         """What stands on the screen."""
         return "\n".join(self.screen.display)
-
-    @property
-    def rss_bytes(self) -> int:
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS"):
-                return int(line.split()[1]) * resource.getpagesize() // 4
-        return 0
 
     async def wait(self, condition: Callable[[], object] | str, within_s: float = 30) -> None:
         """Until the screen has that text, or the condition holds."""

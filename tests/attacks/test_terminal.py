@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.attacks.payloads import PAYLOADS
-from tests.attacks.screens import TUI, heavy_texts, payloads_on_the_screen
+from tests.attacks.screens import TUI, Beats, heavy_texts, payloads_on_the_screen
 from tests.attacks.terminal import Terminal, violations
+from tests.attacks.watched import beat
 from tests.fakes.wire_server import WireServer
 
 
@@ -42,5 +46,34 @@ async def test_ask_to_a_terminal_writes_no_control_of_the_answer(tmp_path: Path)
 
 @pytest.mark.timeout(200)
 async def test_texts_that_cost_much_neither_stall_nor_bloat_the_screen(tmp_path: Path) -> None:
-    figures = await heavy_texts(tmp_path, seed=13, texts=2)
-    assert figures["grown, MiB"] < 50
+    figures = await heavy_texts(tmp_path, seed=13, texts=4, is_quiet=False)
+    assert figures["texts"] == 4
+
+
+@pytest.mark.parametrize(("is_at_work", "most_cpu_ms"), [(True, 400), (False, 100)])
+async def test_a_stall_is_seen_and_whether_the_processor_was_busy_with_it(
+    tmp_path: Path, is_at_work: bool, most_cpu_ms: float
+) -> None:
+    """The heartbeat itself, beside the loop of this test."""
+    path = tmp_path / "beats"
+    with path.open("wb", buffering=0) as file:
+        beating = threading.Thread(
+            target=beat, args=(asyncio.get_running_loop(), time.pthread_getcpuclockid(threading.get_ident()),
+                               file.fileno(), over := threading.Event()), daemon=True,
+        )  # fmt: skip
+        beating.start()
+        await asyncio.sleep(0.05)
+        end_s = time.thread_time() + 0.3
+        while is_at_work and time.thread_time() < end_s:
+            pass
+        if not is_at_work:
+            time.sleep(0.3)
+        async with asyncio.timeout(10):
+            while not path.stat().st_size:
+                await asyncio.sleep(0.01)
+        over.set()
+        await asyncio.to_thread(beating.join)
+        wall_ms, cpu_ms = Beats(path).take()
+        assert wall_ms > 250
+        assert (cpu_ms > 250) is is_at_work
+        assert cpu_ms < most_cpu_ms

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.state.markdown_texts import documents, parsed, pieces, rows_of, shown
 from tui_agent.state import markdown_code
-from tui_agent.state.markdown import LINE_CHARS, Document
+from tui_agent.state.markdown import LINE_CHARS, MOST_LINES, Document
 from tui_agent.state.markdown_layout import lay_out
 from tui_agent.state.wrap import cells
 
@@ -159,3 +159,16 @@ def test_a_long_list_costs_each_piece_the_same() -> None:
         document.feed(f"- item {number}\n")
         assert len(document.tail()) <= 1
     assert len(document.blocks) == 2999
+
+
+def test_after_very_many_lines_a_text_flows_as_it_is_and_nothing_of_it_is_lost() -> None:
+    text = "".join(f"- {number}\n" for number in range(MOST_LINES + 9000))
+    blocks = parsed(text)
+    assert [block.content for block in blocks[MOST_LINES - 1 : MOST_LINES]] == [str(MOST_LINES - 1)]
+    flowing = "\n".join(block.content for block in blocks[MOST_LINES:])
+    assert flowing == text.split(f"- {MOST_LINES - 1}\n")[1].removesuffix("\n")
+    pieces = Document()
+    for at in range(0, len(text), 777):
+        pieces.feed(text[at : at + 777])
+        pieces.tail(is_open=True)
+    assert [block.content for block in pieces.blocks + pieces.tail()] == [block.content for block in blocks]

@@ -19,11 +19,13 @@ from tui_agent.state.markdown_code import Fence
 from tui_agent.state.markdown_table import Table, alignments
 
 LINE_CHARS: Final = 4000  # a longer line, or paragraph, is cut
+MOST_LINES: Final = 5200  # of a text that are taken apart; what follows flows as it is, so that no text costs a stall
 TABLE_ROWS: Final = 50  # rows of a block; the first block's fix the widths of the columns
 CODE_LINES: Final = 32  # lines of a block of code
 CODE_LINES_MIN: Final = 6  # it also ends at an empty line, when it has so many
 DEEPEST: Final = 10  # containers in containers; what is deeper is text
 
+_SPACES: Final = re.compile(" +")
 _INDENT: Final = re.compile(r"[ \t]*")
 _ITEM: Final = re.compile(r"(?:([-*+])|(\d{1,9})([.)]))(?=[ \t]|$)")
 _HEADING: Final = re.compile(r"(#{1,6})(?:[ \t]+|$)(.*?)(?:[ \t]+#+)?[ \t]*$")
@@ -82,6 +84,7 @@ class Document:
         self.blocks: list[Block] = []
         self._rest = ""  # of the line that has not ended
         self._at = 0  # where that begins
+        self._lines = 0  # that were taken apart
         self._is_cut = False  # it goes on a line that was cut
         self._stack: tuple[_Container, ...] = ()
         self._leaf: Block | None = None
@@ -100,7 +103,7 @@ class Document:
             return
         text = self._rest + text
         at, base = 0, self._at
-        while True:
+        while self._lines < MOST_LINES:
             newline = text.find("\n", at)
             end = newline if newline >= 0 else len(text)
             while end - at > LINE_CHARS:
@@ -110,9 +113,19 @@ class Document:
             if newline < 0:
                 break
             self._line(text[at:newline], base + at, self._is_cut)
+            self._lines += 1
             self._is_cut = False
             at = newline + 1
+        while self._lines >= MOST_LINES and len(text) - at > LINE_CHARS:
+            stop = text.rfind("\n", at + 1, at + LINE_CHARS) + 1 or at + LINE_CHARS
+            self._flow(text[at:stop], base + at)
+            at = stop
         self._rest, self._at = text[at:], base + at
+
+    def _flow(self, text: str, at: int) -> None:
+        """Some lines that are not taken apart."""
+        self._stack = ()
+        self._open("text", at, text.removesuffix("\n"), glued=True)
 
     def tail(self, *, is_open: bool = False) -> list[Block]:
         """The blocks that more text may change. `is_open`: it is coming, so what cannot be told yet is left out."""
@@ -128,7 +141,9 @@ class Document:
         trial._has_before, trial._is_trial = self._has_before, True
         trial._fence_end = self._fence_end
         trial._leaf = _copied(self._leaf)
-        if rest or self._is_cut:
+        if self._lines >= MOST_LINES:
+            trial._flow(rest, self._at)
+        elif rest or self._is_cut:
             trial._line(rest, self._at, self._is_cut, is_partial=True)
         trial._close()
         return trial.blocks
@@ -444,6 +459,10 @@ def _copied(leaf: Block | None) -> Block | None:
 
 def _indent(line: str, at: int, column: int) -> tuple[int, int]:
     """Where the spaces from `at` end, and at which column (a tab goes to the next multiple of 4)."""
+    spaces = _SPACES.match(line, at)
+    if spaces is not None:
+        column += spaces.end() - at
+        at = spaces.end()
     while at < len(line):
         if line[at] == " ":
             column += 1
@@ -457,6 +476,8 @@ def _indent(line: str, at: int, column: int) -> tuple[int, int]:
 
 def _skip(line: str, at: int, column: int, to: int) -> tuple[int, int]:
     """Past spaces up to a column."""
+    if line.startswith(" " * (to - column), at):
+        return at + max(0, to - column), max(column, to)
     while at < len(line) and column < to and line[at] in " \t":
         column += 1 if line[at] == " " else 4 - column % 4
         at += 1
