@@ -77,7 +77,7 @@ class Tasking:
             self._screen.dismiss(None)
             return
         screen = self._screen = TasksScreen(
-            app.conversation.chat, self.cancel_task, app.commands["tasks"].keys, task, ask_cancel=ask_cancel
+            app.conversation.chat, self.cancel_task, app.commands, task, ask_cancel=ask_cancel
         )
 
         def closed(_result: None) -> None:

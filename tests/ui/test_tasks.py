@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.ui.conftest import Stage, until
 from tui_agent.app import ChatApp
 from tui_agent.ui.bars import Bar
 from tui_agent.ui.panel import Panel
-from tui_agent.ui.screens.tasks import TasksScreen
+from tui_agent.ui.screens.tasks import ResultPane, TasksScreen
 
 RESULT = "# Found\n\nFirst line of {name}.\n\n" + "\n\n".join(f"More {n}" for n in range(12))
 
@@ -91,23 +92,100 @@ async def test_on_a_narrow_screen_the_top_bar_shows_count_and_bar(stage: Stage, 
         assert "━" in top(app)
 
 
-async def test_the_result_is_a_folded_message_that_opens(stage: Stage, worker: HeldWorker) -> None:
-    async with with_task(stage, worker) as (app, pilot):
+@asynccontextmanager
+async def with_result(
+    stage: Stage, worker: HeldWorker, result: str = RESULT, **options: Any
+) -> AsyncIterator[tuple[ChatApp, Pilot[int]]]:
+    """An app whose room has the result of a task."""
+    worker.result = result
+    async with with_task(stage, worker, **options) as (app, pilot):
         worker.let("read", 2)
         await until(lambda: "t1" in app.conversation.chat.ended_tasks)
-        await pilot.pause()
-        entry = app.conversation.entries[-1]
-        assert (entry.kind, entry.is_folded, entry.user) == ("task", True, "read everything")
-        assert "More 11" in entry.text
+        await until(lambda: "read everything  task done" in on_screen(app))
+        yield app, pilot
+
+
+def on_screen(app: ChatApp) -> str:
+    """All that one reads."""
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+async def test_the_result_is_a_folded_message_that_enter_opens_and_folds(stage: Stage, worker: HeldWorker) -> None:
+    async with with_result(stage, worker) as (app, pilot):
         await until(lambda: "TASKS" not in panel(app))
-        await pilot.press("f4")
+        assert "First line of read." in on_screen(app)
+        assert "▸ 27 lines in all · enter opens" in on_screen(app)
+        assert "More 11" not in on_screen(app)
+        await pilot.press("ctrl+up", "enter")
+        assert "More 11" in on_screen(app)
+        await pilot.press("enter")
+        assert "More 11" not in on_screen(app)
+        assert "enter opens" in on_screen(app)
+        await pilot.press("f9")
+        assert "More 11" in on_screen(app)
+
+
+async def test_a_folded_result_is_copied_whole_and_as_it_was_written(stage: Stage, worker: HeldWorker) -> None:
+    async with with_result(stage, worker) as (app, pilot):
+        await pilot.press("ctrl+up", "f7")
+        assert app.clipboard == RESULT.format(name="read")
+        await until(lambda: app.frame.hint == "message copied, 27 lines")
+
+
+async def test_an_export_holds_the_whole_result_as_markdown_and_as_json(
+    stage: Stage, worker: HeldWorker, tmp_path: Path
+) -> None:
+    result = RESULT + "\n\n" + "a long line. " * 400 + "\n\nTHE END"
+    async with with_result(stage, worker, result) as (app, pilot):
+        for name in ("room.md", "room.json"):
+            await give(app, pilot, f"/export {tmp_path / name}")
+            await until((tmp_path / name).exists)
+            await until(lambda name=name: app.frame.hint.endswith(name))
+        written = result.format(name="read")
+        events = json.loads((tmp_path / "room.json").read_text())["events"]
+        assert [event["result"] for event in events if event["type"] == "complete"] == [written]
+        assert written.replace("# Found", "### Found") in (tmp_path / "room.md").read_text()
+
+
+async def test_f4_draws_the_result_as_the_transcript_does_and_copies_it(stage: Stage, worker: HeldWorker) -> None:
+    async with with_result(stage, worker, "# Found\n\nSome **bold** words of {name}.\n\n" + "- more\n" * 60) as (
+        app,
+        pilot,
+    ):
+        await pilot.press("f4", "enter")
         screen = app.screen
         assert isinstance(screen, TasksScreen)
-        await pilot.press("enter")
-        assert "First line of read." in text_of(screen)
-        assert "✓ part 0" in text_of(screen)
+        await until(lambda: "Some bold words of read." in on_screen(app))
+        assert "✓ part 0" in on_screen(app)
+        assert "F7 copies the result" in on_screen(app)
+        await pilot.press("f7")
+        assert app.clipboard == "# Found\n\nSome **bold** words of read.\n\n" + "- more\n" * 60
+        assert "message copied, 64 lines" in on_screen(app)
+        await pilot.press("pagedown")
+        assert "Some bold words of read." not in on_screen(app)
+        await pilot.press("pageup")
+        row = next(n for n, line in enumerate(on_screen(app).split("\n")) if "Some bold" in line)
+        pane = screen.query_one(ResultPane)
+        column = on_screen(app).split("\n")[row].index("bold") - pane.region.x
+        await pilot.click(ResultPane, offset=(column + 1, row - pane.region.y), times=2)
+        await pilot.press("ctrl+c")
+        assert app.clipboard == "**bold**"
         await pilot.press("escape")
         assert app.screen is app.chat_screen
+
+
+@pytest.mark.parametrize("size", [(50, 20), (80, 24), (120, 40)])
+async def test_steps_and_result_are_inside_the_window_whatever_its_size(
+    stage: Stage, worker: HeldWorker, size: tuple[int, int]
+) -> None:
+    async with with_result(stage, worker, size=size) as (app, pilot):
+        await pilot.press("f4", "enter")
+        await until(lambda: "✓ part 0" in on_screen(app))
+        pane, box = app.screen.query_one(ResultPane), app.screen.query_one("#tasks-box")
+        assert pane.region.bottom <= box.region.bottom <= size[1]
+        for _ in range(20):
+            await pilot.press("pagedown")
+        assert "More 11" in on_screen(app)
 
 
 async def test_f4_shows_the_steps_live_and_del_asks_once_before_it_stops(stage: Stage, worker: HeldWorker) -> None:

@@ -363,12 +363,7 @@ class Chat:
         task = tasks.ended(event, self.tasks.pop(event.task, None))
         self.ended_tasks[event.task] = task
         self._away.ended(event.id, task)
-        state: EntryState = {"completed": "done", "canceled": "interrupted"}.get(event.status, "failed")  # type: ignore[assignment]
-        entry = Entry(
-            f"t:{event.task}", "task", task.result, task.title, state=state, note=task.note,
-            time_s=seconds(event.time), id=event.id, is_folded=True, has_markdown=True,
-        )  # fmt: skip
-        return [self._put(entry)]
+        return [self._put(replace(task_entry(task), id=event.id, is_folded=True))]
 
     def _tell_away(self, id: int) -> list[Change]:
         """What ended while one was away, once all of it has come."""
@@ -519,6 +514,15 @@ class Chat:
         person = self.people.get(clean_line(event.user))
         if person is not None:
             person.is_typing = event.active
+
+
+def task_entry(task: EndedTask) -> Entry:
+    """The result of a task, as a message that is open."""
+    states: dict[str, EntryState] = {"completed": "done", "canceled": "interrupted"}
+    return Entry(
+        f"t:{task.task}", "task", task.result, task.title, state=states.get(task.status, "failed"), note=task.note,
+        time_s=seconds(task.time), has_markdown=True,
+    )  # fmt: skip
 
 
 def seconds(time: str) -> float | None:

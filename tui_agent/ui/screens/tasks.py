@@ -1,28 +1,61 @@
-"""F4: the tasks of the room. Arrows choose, Enter opens steps and result, Del stops one (asks once), Esc closes."""
+"""F4: the tasks of the room. Arrows choose, Enter opens steps and result, Del stops one (asks once), Esc closes.
+
+A result is drawn as the transcript draws it, and copied the same way: by its key, or what the mouse has selected.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from msgspec import UNSET
+from msgspec.structs import replace
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from server.protocol import TaskInfo
-from tui_agent.state.chat import Chat, seconds
+from tui_agent.state.chat import Chat, Reset, seconds, task_entry
+from tui_agent.state.command import Commands, shown_key
+from tui_agent.state.entry import Entry
 from tui_agent.state.tasks import MARKS, EndedTask, left_s, left_words, step_words
 from tui_agent.ui.dialog import DIM, dialog_head
 from tui_agent.ui.screens.modal import Modal
 from tui_agent.ui.task_rows import progress_bar
+from tui_agent.ui.transcript.pane import Anchor, Pane
+from tui_agent.ui.transcript.widget import Transcript
 
 ROW_CELLS = 68
 HELP = "enter opens · del stops · esc closes"
 S = Content.styled
+
+
+class ResultPane(Transcript, can_focus=False):
+    """Steps and result of an ended task, from their beginning; as high as they are. The list keeps the keys."""
+
+    def show(self, task: EndedTask) -> None:
+        """Another task's, or nothing new."""
+        entries = ended_entries(task)
+        if self.items.order != [entry.key for entry in entries]:
+            self.apply([Reset(entries)])
+            self.restore(Anchor(entries[0].key, 0, 0, -1))
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Exact up to the height of the screen."""
+        rows = 0
+        self.items.width = self.text_width(width)
+        for at in range(len(self.items)):
+            rows += self.items.view(at).lay_out_from(0, viewport.height)
+        return min(rows, viewport.height)
+
+    @on(Pane.NeedOlder)
+    def _there_is_no_older(self, event: Pane.NeedOlder) -> None:
+        event.stop()
 
 
 class TasksScreen(Modal[None]):
@@ -32,7 +65,7 @@ class TasksScreen(Modal[None]):
         self,
         chat: Chat,
         cancel: Callable[[str], None],
-        closed_by: Sequence[str],
+        commands: Commands,
         first: str | None = None,
         *,
         ask_cancel: bool = False,
@@ -40,7 +73,9 @@ class TasksScreen(Modal[None]):
         super().__init__(id="tasks")
         self._chat = chat
         self._cancel = cancel
-        self._closed_by = frozenset(("escape", *closed_by))
+        self._closed_by = frozenset(("escape", *commands["tasks"].keys))
+        self._copy_keys, self._copy_selection_keys = commands["copy_message"].keys, commands["copy_or_clear"].keys
+        self._copied = ""
         self._first = first
         self._asks = first if ask_cancel else None  # the task that the next Del stops
         self._opened: str | None = None
@@ -53,6 +88,7 @@ class TasksScreen(Modal[None]):
             yield OptionList(id="tasks-list", markup=False, compact=True)
             with VerticalScroll(id="tasks-detail"):
                 yield Static(id="tasks-text", markup=False)
+            yield ResultPane(id="tasks-result")
 
     def on_mount(self) -> None:
         self._is_ready = True
@@ -95,25 +131,32 @@ class TasksScreen(Modal[None]):
     def _draw_detail(self) -> None:
         text = self.query_one("#tasks-text", Static)
         detail = self.query_one("#tasks-detail", VerticalScroll)
+        result = self.query_one(ResultPane)
+        ended = None if self._asks or self._opened is None else self._chat.ended_tasks.get(self._opened)
         keys = "del again stops it · any other key does not" if self._asks else HELP
+        if ended is not None:
+            keys = self._copied or f"{' '.join(map(shown_key, self._copy_keys))} copies the result · esc closes"
         self.query_one("#tasks-head", Static).update(dialog_head("Tasks", keys))
+        self.query_one("#tasks-box").set_class(self._opened is not None, "-open")
+        result.display = ended is not None
         if not self._shown:
             detail.display = True
             text.update(S("No task yet. /task and the work to be done starts one; it goes on when you leave.", DIM))
             return
-        detail.display = self._opened is not None or self._asks is not None
-        if self._asks is not None:
+        detail.display = ended is None and (self._opened is not None or self._asks is not None)
+        if ended is not None:
+            result.show(ended)
+        elif self._asks is not None:
             text.update(S(f"Stop “{self._chat.tasks[self._asks].title}”? Del again stops it for everybody.", "bold"))
         elif self._opened in self._chat.tasks:
             text.update(open_detail(self._chat.tasks[self._opened]))
-        elif self._opened in self._chat.ended_tasks:
-            text.update(ended_detail(self._chat.ended_tasks[self._opened]))
 
     # ---- keys -------------------------------------------------------------------------------------------------
 
     @on(OptionList.OptionSelected)
     def _open(self, event: OptionList.OptionSelected) -> None:
         self._opened = None if self._opened == event.option_id else event.option_id
+        self._copied = ""
         self._draw_detail()
         self.query_one("#tasks-detail", VerticalScroll).scroll_home(animate=False)
 
@@ -121,12 +164,18 @@ class TasksScreen(Modal[None]):
     def _moved(self, event: OptionList.OptionHighlighted) -> None:
         if self._opened is not None and event.option_id != self._opened:
             self._opened = event.option_id
+            self._copied = ""
             self._draw_detail()
 
     async def on_key(self, event: events.Key) -> None:
         asked, self._asks = self._asks, None
-        detail = self.query_one("#tasks-detail", VerticalScroll)
-        if event.key == "delete":
+        result = self.query_one(ResultPane)
+        detail = result if result.display else self.query_one("#tasks-detail", VerticalScroll)
+        if result.display and event.key in self._copy_keys:
+            result.copy_message()
+        elif event.key in self._copy_selection_keys:
+            result.copy_selection()
+        elif event.key == "delete":
             chosen = self._chosen
             if asked is not None and asked == chosen:
                 self._cancel(asked)
@@ -147,6 +196,11 @@ class TasksScreen(Modal[None]):
         self._draw_detail()
         event.stop()
         event.prevent_default()
+
+    @on(Transcript.Copied)
+    def _was_copied(self, event: Transcript.Copied) -> None:
+        self._copied = event.what
+        self._draw_detail()
 
 
 # ---- rows and details ------------------------------------------------------------------------------------
@@ -187,8 +241,8 @@ def open_detail(task: TaskInfo) -> Content:
     return Content("\n").join([*lines, Content(""), S(task.message, DIM)])
 
 
-def ended_detail(task: EndedTask) -> Content:
-    """The steps that were seen, how it ended, and the whole result."""
+def ended_entries(task: EndedTask) -> tuple[Entry, ...]:
+    """The steps that were seen, and the whole result with how it ended."""
     steps = [] if task.info is None or task.info.steps is UNSET else task.info.steps
     done = (
         len(steps)
@@ -197,12 +251,7 @@ def ended_detail(task: EndedTask) -> Content:
         if task.info is None or task.info.step is UNSET
         else task.info.step
     )
-    lines = [
-        (S("✓ ", "$text-success") if number < done else S("○ ", "$foreground 25%")) + S(step, DIM)
-        for number, step in enumerate(steps)
-    ]
-    if lines:
-        lines.append(Content(""))
-    if task.note:
-        lines += [S(task.note, "$text-warning"), Content("")]
-    return Content("\n").join([*lines, Content(task.result or "There is no result.")])
+    lines = [f"{'✓' if number < done else '○'} {step}" for number, step in enumerate(steps)]
+    seen = (Entry(f"steps {task.task}", "notice", "\n".join(lines)),) if lines else ()
+    result = task_entry(task)
+    return (*seen, result if task.result else replace(result, text="There is no result."))

@@ -135,6 +135,10 @@ class Pane(ScrollView, can_focus=False):
         """The column of the glyph and the hue bar; text begins two further."""
         return 2 if self.size.width >= NARROW else 1
 
+    def text_width(self, columns: int) -> int:
+        """The cells of a line of text where the pane has so many columns."""
+        return max(8, min(MOST_WIDE, columns - self.left - 4))
+
     @property
     def rows_shown(self) -> int:
         return self.scrollable_content_region.height
@@ -150,7 +154,7 @@ class Pane(ScrollView, can_focus=False):
             return
         self._is_settling = True
         try:
-            self.items.width = max(8, min(MOST_WIDE, columns - self.left - 4))
+            self.items.width = self.text_width(columns)
             top = (
                 self._settle_at_end(rows)
                 if self._is_following or self._anchor is None
