@@ -220,6 +220,13 @@ async def tasks(scene: Scene) -> None:
     await scene.settle()
 
 
+async def result(scene: Scene) -> None:
+    """F4: a result, as the transcript draws it."""
+    await tasks(scene)
+    await scene.pilot.press("down", "down", "down")
+    await scene.settle()
+
+
 async def away(scene: Scene) -> None:
     """A task ended while one was away: the line that says so, and its folded result."""
     scene.app.conversation.chat._away = Away(1)
@@ -252,5 +259,5 @@ async def recording(scene: Scene) -> None:
 SCENES: Final[dict[str, Callable[[Scene], Awaitable[None]]]] = {
     "empty": empty, "streaming": streaming, "interrupted": interrupted, "queued": queued, "reconnecting": reconnecting,
     "offline": offline, "error": error, "rooms": rooms, "search": search, "palette": palette, "help": help,
-    "recording": recording, "tasks": tasks, "away": away,
+    "recording": recording, "tasks": tasks, "result": result, "away": away,
 }  # fmt: skip

@@ -160,14 +160,15 @@ async def test_f4_draws_the_result_as_the_transcript_does_and_copies_it(stage: S
         assert "F7 copies the result" in on_screen(app)
         await pilot.press("f7")
         assert app.clipboard == "# Found\n\nSome **bold** words of read.\n\n" + "- more\n" * 60
-        assert "message copied, 64 lines" in on_screen(app)
+        await until(lambda: "message copied, 65 lines" in on_screen(app))
         await pilot.press("pagedown")
         assert "Some bold words of read." not in on_screen(app)
         await pilot.press("pageup")
-        row = next(n for n, line in enumerate(on_screen(app).split("\n")) if "Some bold" in line)
         pane = screen.query_one(ResultPane)
-        column = on_screen(app).split("\n")[row].index("bold") - pane.region.x
-        await pilot.click(ResultPane, offset=(column + 1, row - pane.region.y), times=2)
+        lines = [line[pane.region.x : pane.region.right] for line in on_screen(app).split("\n")]
+        row = next(n for n, line in enumerate(lines) if "Some bold" in line)
+        at = (lines[row].index("bold") + 1, row - pane.region.y)
+        await pilot.click(ResultPane, offset=at, times=2)
         await pilot.press("ctrl+c")
         assert app.clipboard == "**bold**"
         await pilot.press("escape")

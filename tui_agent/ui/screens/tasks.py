@@ -159,6 +159,11 @@ class TasksScreen(Modal[None]):
         self._copied = ""
         self._draw_detail()
         self.query_one("#tasks-detail", VerticalScroll).scroll_home(animate=False)
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        """The list may be lower now: what is chosen stays in sight."""
+        self.call_after_refresh(self.query_one(OptionList).scroll_to_highlight)
 
     @on(OptionList.OptionHighlighted)
     def _moved(self, event: OptionList.OptionHighlighted) -> None:
