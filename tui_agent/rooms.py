@@ -62,8 +62,10 @@ class OpenRooms:
             for tell in self.on_open:
                 tell(conversation)
         if self._open:
+            self.current.note_seen()
             self.current.set_shown(False)
         conversation.set_shown(True)
+        conversation.note_seen()  # what ended there meanwhile is on the screen now
         self._open.pop(room, None)
         self._open[room] = conversation
         if len(self._open) > MOST_OPEN:
@@ -95,6 +97,7 @@ class OpenRooms:
 
     def _close(self, room: str, *, keep: bool = False) -> None:
         conversation = self._open[room] if keep else self._open.pop(room)
+        conversation.note_seen()  # before its link has ended: who opens it again begins there
         task = asyncio.create_task(conversation.close(), name=f"close {room}")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -97,9 +97,7 @@ class RoomUnderFaults(RuleBasedStateMachine):
     def say(self, who: int, settles: bool) -> None:
         client = self.world.clients[who]
         self.number += 1
-        cid = f"{client.user}-{self.number}"
-        client.outbox[cid] = f"word {self.number} " * 4
-        client.send(wire.Message(cid, client.outbox[cid]))
+        client.keep_sending(wire.Message(f"{client.user}-{self.number}", f"word {self.number} " * 4))
         if settles:
             self.world.loop.settle()
 
@@ -109,7 +107,7 @@ class RoomUnderFaults(RuleBasedStateMachine):
         known = [*client.outbox, *client.acked]
         if known:
             cid = known[which % len(known)]
-            client.send(wire.Message(cid, client.outbox.get(cid, "again")))
+            client.send(client.sent.get(cid) or wire.Message(cid, "again"))
 
     @rule(who=WHO)
     def interrupt(self, who: int) -> None:
@@ -122,6 +120,41 @@ class RoomUnderFaults(RuleBasedStateMachine):
     def clear(self, who: int) -> None:
         self.number += 1
         self.world.clients[who].send(wire.Clear(f"x-{self.number}"))
+
+    # ---- tasks --------------------------------------------------------------------------------------
+
+    @rule(who=WHO, is_written=st.booleans())
+    def submit_task(self, who: int, is_written: bool) -> None:
+        client = self.world.clients[who]
+        if (
+            sum(isinstance(command, wire.SubmitTask) for each in self.world.clients for command in each.sent.values())
+            < 8
+        ):
+            self.number += 1
+            client.keep_sending(wire.SubmitTask(f"{client.user}-{self.number}", f"work {self.number}"))
+        self.world.loop.settle()
+        if is_written:
+            self._write_all()
+
+    @rule(who=WHO, which=st.integers(1, 4), is_written=st.booleans())
+    def cancel_task(self, who: int, which: int, is_written: bool) -> None:
+        self.number += 1
+        self.world.clients[who].send(wire.CancelTask(f"c-{self.number}", f"t{which}"))
+        self.world.loop.settle()
+        if is_written:
+            self._write_all()
+
+    @rule(steps=st.integers(1, 3), is_written=st.booleans(), delivers=st.booleans())
+    def tasks_go_on(self, steps: int, is_written: bool, delivers: bool) -> None:
+        """A step or more of each task that runs; with all three it ends."""
+        for _ in range(steps):
+            self.world.worker.let(1)
+            self.world.loop.settle()
+            if is_written:
+                self.world.pass_time(0.3)
+                self._write_all()
+        if delivers:
+            self._deliver_all()
 
     # ---- the agent ----------------------------------------------------------------------------------
 
@@ -217,6 +250,7 @@ class RoomUnderFaults(RuleBasedStateMachine):
             client.acked.clear()
             client.texts.clear()
             client.shown.clear()
+            client.percents.clear()
 
     # ---- what holds ---------------------------------------------------------------------------------
 
@@ -230,6 +264,12 @@ class RoomUnderFaults(RuleBasedStateMachine):
         assert all(count == 1 for count in said.values()), f"doubled: {said}"
         ends = Counter(e.run for e in events if isinstance(e, wire.Done | wire.Interrupted | wire.Error))
         assert all(count == 1 for count in ends.values()), f"ended twice: {ends}"
+        tasks = [e.task for e in events if isinstance(e, wire.TaskSubmitted)]
+        given = Counter((e.user, e.cid) for e in events if isinstance(e, wire.TaskSubmitted))
+        assert all(count == 1 for count in given.values()), f"given twice: {given}"
+        over = Counter(e.task for e in events if isinstance(e, wire.Complete))
+        assert all(count == 1 for count in over.values()), f"completed twice: {over}"
+        assert over.keys() <= set(tasks), f"completed, but never given: {over}"
         asked = Counter(run.question.run for run in [*self.asked_before, *self.world.agent.runs])
         assert all(count == 1 for count in asked.values()), f"asked twice: {asked}"
 
@@ -266,8 +306,7 @@ class RoomUnderFaults(RuleBasedStateMachine):
                     world.cut(client)
                     world.connect(client)
                 elif client.outbox:
-                    cid, content = next(iter(client.outbox.items()))
-                    client.send(wire.Message(cid, content))
+                    client.send(next(iter(client.outbox.values())))
         else:
             raise AssertionError(f"calm never came: {[c.outbox for c in world.clients]}, {world.store.held}")
         self._turn_over()
@@ -279,6 +318,29 @@ class RoomUnderFaults(RuleBasedStateMachine):
                 continue
             assert client.cursor.after == len(log), f"{client.user} is at {client.cursor.after} of {len(log)}"
             self._check_texts(client, log)
+        self._check_tasks()
+
+    def _check_tasks(self) -> None:
+        """Who was here sees them as one who comes anew; then they go on to their one end."""
+        world = self.world
+        fresh = world.client("zoe")
+        world.connect(fresh)
+        self._turn_over()
+        for client in world.clients:
+            if not client.was_closed:
+                assert client.chat.tasks == fresh.chat.tasks, f"{client.user}: {client.chat.tasks}, {fresh.chat.tasks}"
+        for _ in range(40):
+            world.worker.let(1)
+            self._turn_over()
+            if not world.desk.open_count:
+                break
+        events = [decode_durable(payload) for payload in world.store.log.values()]
+        given = {event.task for event in events if isinstance(event, wire.TaskSubmitted)}
+        over = [event.task for event in events if isinstance(event, wire.Complete)]
+        assert sorted(over) == sorted(given), f"given: {given}, completed: {over}"
+        for client in world.clients:
+            assert client.was_closed or not client.chat.tasks, f"{client.user} still has {client.chat.tasks}"
+        assert (world.budget.tokens, world.budget.microdollars) == world.spent, "the budget is not what is on disk"
 
     def _turn_over(self) -> None:
         world = self.world

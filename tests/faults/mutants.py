@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -19,8 +20,10 @@ import msgspec
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from server.core import room_tasks
 from server.core.log import Log
 from server.runtime.room_runner import RoomRunner
+from server.runtime.task_desk import TaskDesk
 from server.store.base import Append
 from server.store.memory import MemoryEngine
 from tests.faults.machine import RoomUnderFaults
@@ -29,7 +32,9 @@ from tests.faults.world import HeldStore
 STEPS = 40
 
 
-def _changed(owner: type, method: str, *changes: tuple[str, str]) -> contextlib.AbstractContextManager[Any]:
+def _changed(
+    owner: type | ModuleType, method: str, *changes: tuple[str, str]
+) -> contextlib.AbstractContextManager[Any]:
     """A method with some words of its source replaced; the words must be there."""
     function = getattr(owner, method)
     source = textwrap.dedent(inspect.getsource(function))
@@ -80,6 +85,15 @@ MUTANTS: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
     "acknowledged before it is on disk": _ack_before_disk,
     "offset of the open answer ignored": lambda: _changed(
         RoomRunner, "join", ("known = resume.offset if resume.run == answer.run else 0", "known = answer.shown")
+    ),
+    "a task may end twice": lambda: _changed(
+        room_tasks, "complete", ("tuple(kept for kept in state.tasks if kept is not old)", "state.tasks")
+    ),
+    "a task's percent may fall": lambda: _changed(
+        room_tasks, "move", ("max(task.percent, min(100, moved.percent))", "moved.percent")
+    ),
+    "a crash ends no task and starts none": lambda: _changed(
+        TaskDesk, "restore", ("self.submitted(room, task)", "pass")
     ),
 }
 

@@ -17,19 +17,29 @@ from typing import Any, Final
 from websockets.protocol import State
 
 from server import protocol as wire
-from server.core.budget import Budget, Limit
+from server.agents.base import Cost
+from server.agents.work import Assignment, Site
+from server.core.budget import Budget, Limit, day_of
+from server.core.task import Moved, Outcome, percent_of
 from server.errors import StoreTrouble
 from server.runtime.hub import Hub
 from server.runtime.outlet import Outlet
 from server.runtime.room_runner import Services
+from server.runtime.task_desk import TaskDesk
 from server.store.base import Append
 from server.store.memory import MemoryEngine
+from server.tasks.memory import MemoryRunner, Steps
 from tests.fakes.agents import ScriptedAgent
 from tests.faults.proxy import Frames
 from tui_agent.link.resume import Cursor, Not
+from tui_agent.state.chat import Chat
 
 KERNEL_BYTES: Final = 1500  # what the network holds before the server's write buffer begins to fill
 ROOM: Final = "main"
+STEPS: Final = ("search", "read", "compare")
+WALL_S: Final = 1_764_000_000.0
+
+Kept = wire.Message | wire.SubmitTask  # what a client sends until it is acknowledged
 
 
 class StillLoop(asyncio.SelectorEventLoop):
@@ -116,6 +126,33 @@ class HeldStore(MemoryEngine):
         return {} if kept is None else {event.id: event.payload for event in kept.events}
 
 
+class StepWorker:
+    """Works in three steps with a request each, that wait until the test lets them go."""
+
+    def __init__(self) -> None:
+        self._gates: dict[str, asyncio.Semaphore] = {}
+
+    def let(self, steps: int) -> None:
+        """Each task may do so many steps more."""
+        for gate in self._gates.values():
+            for _ in range(steps):
+                gate.release()
+
+    async def work(self, assignment: Assignment, site: Site) -> Outcome:
+        gate = self._gates[assignment.task] = asyncio.Semaphore(0)
+        for number, name in enumerate(STEPS):
+            moved = Moved(percent_of(number, len(STEPS)), name, number, STEPS, 10 * number, calls=number)
+            site.report(moved, "x" * number)
+
+            async def step(name: str = name) -> str:
+                await site.reserve(Cost(100, 0), lambda: Cost(1, 0))
+                await gate.acquire()
+                return name
+
+            await site.remember(name, step)
+        return Outcome("completed", "all of it")
+
+
 class Wire:
     """The server's end of a connection: what it wrote and the client has not yet been given."""
 
@@ -131,11 +168,15 @@ class Wire:
 
 @dataclass(eq=False)
 class Client:
-    """A member with the real cursor. `shown` has what the cursor let through, by id; `texts` the pieces by run."""
+    """A member with the real cursor and the real fold. `shown` has what the cursor let through, by id; `texts` the
+    pieces by run; `percents` how far each task was seen."""
 
     user: str
     cursor: Cursor = field(default_factory=Cursor)
-    outbox: dict[str, str] = field(default_factory=dict)  # cid -> content, without an ack
+    chat: Chat = field(init=False)
+    percents: dict[str, int] = field(default_factory=dict)
+    sent: dict[str, Kept] = field(default_factory=dict)
+    outbox: dict[str, Kept] = field(default_factory=dict)  # by cid, without an ack
     acked: dict[str, int] = field(default_factory=dict)
     shown: dict[int, bytes] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
@@ -145,6 +186,9 @@ class Client:
     frames: Frames = field(default_factory=Frames)
     was_closed: bool = False
 
+    def __post_init__(self) -> None:
+        self.chat = Chat(self.user)
+
     @property
     def is_connected(self) -> bool:
         return self.transport is not None
@@ -152,6 +196,11 @@ class Client:
     def send(self, command: wire.Command) -> None:
         if self.is_connected and not self.was_closed:
             self.commands.put_nowait(command)
+
+    def keep_sending(self, command: Kept) -> None:
+        """Send it, now and after each reconnect until it is acknowledged."""
+        self.sent[command.cid] = self.outbox[command.cid] = command
+        self.send(command)
 
     def deliver(self, most: int) -> None:
         """Give the client up to `most` frames. A gap on a connection that was never cut is the server's fault."""
@@ -167,7 +216,16 @@ class Client:
             is_empty = isinstance(event, wire.Token) and not event.content  # "one token" on a resume, with nothing new
             assert taken is not Not.DUPLICATE or is_empty, f"{self.user} gets twice: {event}"
             if not isinstance(taken, Not):
+                self._see_percents(taken)
+                self.chat.apply(taken)
                 self._show(taken)
+
+    def _see_percents(self, event: wire.Event) -> None:
+        told = event.tasks if isinstance(event, wire.Welcome) else [event] if isinstance(event, wire.Progress) else []
+        for task in told:
+            before = self.percents.get(task.task, 0)
+            assert task.percent >= before, f"{self.user} sees {task.task} fall from {before} to {task.percent}"
+            self.percents[task.task] = task.percent
 
     def _show(self, event: wire.Event) -> None:
         match event:
@@ -193,7 +251,7 @@ class Client:
         id = getattr(event, "id", None)
         if isinstance(id, int):
             self.shown[id] = wire.encode(event)
-            if isinstance(event, wire.UserMessage) and event.user == self.user:
+            if isinstance(event, wire.UserMessage | wire.TaskSubmitted) and event.user == self.user:
                 self.outbox.pop(event.cid, None)
                 self.acked.setdefault(event.cid, id)
 
@@ -218,6 +276,7 @@ class World:
         self.loop = StillLoop()
         self.agent = ScriptedAgent()
         self.store = store or self.do(_make(HeldStore))
+        self.steps: Steps = {}  # of tasks, as the disk has them
         self.clients: list[Client] = []
         self.broken: list[str] = []  # exceptions that no connection may end with
         self.host: asyncio.Task[None]
@@ -235,15 +294,13 @@ class World:
 
     def begin(self) -> None:
         """A server process starts on the present disk."""
-        services = Services(
-            self.store,
-            self.agent,
-            Budget(Limit(None, None), "2026-11-25", 0, 0),
-            self.loop.time,
-            lambda: 1_764_000_000 + self.loop.time(),
-            "tui-agent/test",
+        self.budget = Budget(Limit(None, None), self.day, *self.spent)
+        self.worker = StepWorker()
+        self.desk = TaskDesk(self.store, MemoryRunner(self.steps), self.worker, self.budget, self.wall_s)
+        self.hub = Hub(
+            Services(self.store, self.agent, self.budget, self.loop.time, self.wall_s, "tui-agent/test", self.desk)
         )
-        self.hub = Hub(services)
+        self.desk.room_of = self.hub.room
         self._end = asyncio.Event()
 
         async def host() -> None:
@@ -251,7 +308,20 @@ class World:
                 await self._end.wait()
 
         self.host = self.loop.create_task(host())
+        self._restoring = self.loop.create_task(self.desk.restore())
         self.loop.settle()
+
+    def wall_s(self) -> float:
+        return WALL_S + self.loop.time()
+
+    @property
+    def day(self) -> str:
+        return day_of(self.wall_s())
+
+    @property
+    def spent(self) -> tuple[int, int]:
+        """Tokens and microdollars of the day, as the disk has them."""
+        return self.store._spent.get(self.day, (0, 0))
 
     def client(self, user: str) -> Client:
         client = Client(user)
@@ -275,8 +345,8 @@ class World:
         outlet = Outlet(peer, user=client.user, device=f"d{self._number}", number=self._number, close=close)
         task = client.connection = self.loop.create_task(self._serve(client, outlet, client.commands))
         task.add_done_callback(self._look_at)
-        for cid, content in client.outbox.items():
-            client.send(wire.Message(cid, content))
+        for command in client.outbox.values():
+            client.send(command)
 
     def _look_at(self, connection: asyncio.Task[None]) -> None:
         if not connection.cancelled() and connection.exception() is not None:
@@ -292,7 +362,7 @@ class World:
         try:
             while True:
                 match await commands.get():
-                    case wire.Message() | wire.Clear() as command:
+                    case wire.Message() | wire.Clear() | wire.SubmitTask() | wire.CancelTask() as command:
                         await room.submit(outlet, command)
                     case wire.Interrupt() as command:
                         await room.interrupt(outlet, command)
@@ -313,19 +383,21 @@ class World:
     def crash(self, *, written: int, onto: HeldStore | None = None) -> None:
         """SIGKILL and a new start, on the disk as it was then or on a restored copy."""
         disk = self.do(self.store.die(written=written))
-        for client in self.clients:
-            self.cut(client)
-        self.host.cancel()
-        self.loop.settle()
+        self._end_process()
         self.store = onto if onto is not None else disk
         self.begin()
 
-    def close(self) -> None:
+    def _end_process(self) -> None:
         for client in self.clients:
             self.cut(client)
-        self.store.is_dead = True
+        self._restoring.cancel()
+        self.do(self.desk.close())
         self.host.cancel()
         self.loop.settle()
+
+    def close(self) -> None:
+        self.store.is_dead = True
+        self._end_process()
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 

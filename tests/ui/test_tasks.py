@@ -252,6 +252,44 @@ async def test_two_see_the_same_and_one_that_left_finds_it_on_return(stage: Stag
             assert not any("away" in entry.text for entry in ada.conversation.entries), "told once"
 
 
+def away_lines(app: ChatApp) -> list[str]:
+    return [entry.text for entry in app.conversation.entries if entry.text.startswith("while you were away")]
+
+
+async def test_a_room_that_broke_lists_nothing_as_missed_that_was_seen_when_f5_joins_it_again(
+    stage: Stage, worker: HeldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with with_result(stage, worker) as (app, pilot):
+        broken = app.conversation
+
+        def breaks(_event: object) -> None:
+            raise RuntimeError
+
+        monkeypatch.setattr(broken.chat, "apply", breaks)
+        await give(app, pilot, "anything")
+        await until(lambda: not broken.is_running)
+        await pilot.press("f5")
+        await until(lambda: app.conversation is not broken and app.conversation.is_caught_up)
+        assert "t1" in app.conversation.chat.ended_tasks
+        assert away_lines(app) == []
+
+
+async def test_what_ended_in_another_room_and_was_looked_at_there_is_not_told_again(
+    stage: Stage, worker: HeldWorker
+) -> None:
+    async with with_task(stage, worker) as (app, pilot):
+        app.moving.to("elsewhere")
+        await until(lambda: app.conversation.is_live and app.conversation.room == "elsewhere")
+        worker.let("read", 2)
+        await until(lambda: list(app._notifications))
+        app.moving.to("main")
+        await pilot.pause()
+        assert "t1" in app.conversation.chat.ended_tasks
+        async with stage.app(user="ada") as (after_a_kill, _):  # the first has not ended: it could write nothing more
+            await until(lambda: after_a_kill.conversation.is_caught_up)
+            assert away_lines(after_a_kill) == []
+
+
 async def test_who_is_in_another_room_gets_a_toast(stage: Stage, worker: HeldWorker) -> None:
     async with with_task(stage, worker) as (app, pilot):
         app.moving.to("elsewhere")
