@@ -330,14 +330,15 @@ async def jumps(app: Played) -> AsyncIterator[float]:
         yield await timed(app, view.follow)
 
 
-def keys(per_s: float) -> Callable[[Played], Scene]:
+def keys(per_s: float, count: int) -> Callable[[Played], Scene]:
     """A quiet time, then a fast answer; the other side types and looks for the echo."""
 
     async def play(app: Played) -> dict[str, Any]:
         app.room.welcome()
-        await asyncio.sleep(12)
+        span_s = 2 + 0.12 * count
+        await asyncio.sleep(span_s)
         app.room.begin("r1")
-        await paced(answer(int(per_s * 12)), per_s, app.room.token)
+        await paced(answer(int(per_s * span_s)), per_s, app.room.token)
         return {}
 
     return play

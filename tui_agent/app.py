@@ -260,6 +260,7 @@ class ChatApp(App[int], inherit_bindings=False):
     @on(Composer.Changed)
     def _text_changed(self) -> None:
         self._painter.make_way()
+        self.chat_screen.paint_letter()
         self.composing.changed()
 
     @on(Composer.Typing)

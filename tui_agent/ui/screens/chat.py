@@ -103,6 +103,20 @@ class ChatScreen(Screen[None]):
         is_narrow = width < NARROW
         return width, is_narrow, width - (2 if is_narrow else 4)
 
+    def paint_letter(self) -> None:
+        """The composer's changed lines are given to the terminal now, alone: not with what streams at Textual's next
+        tick. Where the layout changes with them, as where a line wraps, all of it is."""
+        if not self.is_current or not self.is_running or self.app._batch_count:
+            return
+        with self._context():
+            if self._layout_required or self._repaint_required:
+                self._on_timer_update()
+                return
+            waiting = self._dirty_widgets - {self.composer}
+            self._compositor.update_widgets({self.composer})
+            self._compositor_refresh()  # forgets what else waits
+            self._dirty_widgets.update(waiting)
+
     def show_room(self, frame: Frame, position: object | None) -> None:
         """Another room: all of it anew, where it stood when it was left."""
         self.draw(frame, [Reset(tuple(frame.conversation.entries))])
