@@ -89,9 +89,6 @@ MUTANTS: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
     "a task may end twice": lambda: _changed(
         room_tasks, "complete", ("tuple(kept for kept in state.tasks if kept is not old)", "state.tasks")
     ),
-    "a task's percent may fall": lambda: _changed(
-        room_tasks, "move", ("max(task.percent, min(100, moved.percent))", "moved.percent")
-    ),
     "a crash ends no task and starts none": lambda: _changed(
         TaskDesk, "restore", ("self.submitted(room, task)", "pass")
     ),
