@@ -123,19 +123,22 @@ class Hub:
             )
             assert plan is not None
             payloads = [encode(event) for event in plan.events]
-            await store.append(
-                name,
-                Append(
-                    events=tuple(map(new_event, plan.events, payloads)),
-                    state=rules.encode_state(plan.state),
-                    ended_run=plan.ends,
-                    day=day,
-                    spent_tokens=cost.tokens,
-                    spent_microdollars=cost.microdollars,
-                    open_tasks=len(plan.state.tasks),
-                ),
+            append = Append(
+                events=tuple(map(new_event, plan.events, payloads)),
+                state=rules.encode_state(plan.state),
+                ended_run=plan.ends,
+                day=day,
+                spent_tokens=cost.tokens,
+                spent_microdollars=cost.microdollars,
+                open_tasks=len(plan.state.tasks),
             )
+            # Counted before: a joiner who leaves cancels this wait, but not the write.
             services.budget.settle(day, cost.tokens, cost.microdollars)
+            try:
+                await store.append(name, append)
+            except StoreTrouble:
+                services.budget.settle(day, -cost.tokens, -cost.microdollars)
+                raise
             state = plan.state
             for ended, payload in zip(plan.events, payloads, strict=True):
                 log_.append(log_.head + 1, payload)

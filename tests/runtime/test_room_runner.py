@@ -13,7 +13,7 @@ from websockets.protocol import State
 
 from server import protocol as wire
 from server.core import room as rules
-from server.core.budget import Budget, Limit
+from server.core.budget import Budget, Limit, day_of
 from server.runtime import outlet as outlets
 from server.runtime import room_runner
 from server.runtime.hub import Hub
@@ -22,6 +22,8 @@ from server.runtime.room_runner import RoomRunner, Services
 from server.store.base import Append, StoredRoom
 from server.store.memory import MemoryEngine
 from tests.fakes.agents import ScriptedAgent
+
+NOW_S = 1_800_000_000.0
 
 
 class SlowStore(MemoryEngine):
@@ -48,7 +50,9 @@ class SlowStore(MemoryEngine):
     def let_go(self) -> None:
         self.is_open = True
         for room, append, future in self._waiting:
-            future.set_result(super().append(room, append).result())
+            earlier = super().append(room, append).result()
+            if not future.cancelled():
+                future.set_result(earlier)
         self._waiting.clear()
 
     async def load(self, room: str, *, tail_events: int, tail_bytes: int) -> StoredRoom:
@@ -97,9 +101,9 @@ async def until(condition: Any) -> None:
 
 @contextlib.asynccontextmanager
 async def opened(store: SlowStore, agent: ScriptedAgent) -> AsyncIterator[Hub]:
-    budget = Budget(Limit(None, None), "2026-01-01", 0, 0)
+    budget = Budget(Limit(None, None), day_of(NOW_S), 0, 0)
     loop = asyncio.get_running_loop()
-    async with Hub(Services(store, agent, budget, loop.time, lambda: 1_800_000_000.0, "tui-agent/1.0")) as hub:
+    async with Hub(Services(store, agent, budget, loop.time, lambda: NOW_S, "tui-agent/1.0")) as hub:
         yield hub
 
 
@@ -231,3 +235,23 @@ def test_a_peer_is_given_its_time_from_the_first_look_on() -> None:
     assert outlet.is_stuck(1000.1 + outlets.STUCK_S)
     socket.buffered = 499
     assert not outlet.is_stuck(1000.2 + outlets.STUCK_S)
+
+
+async def test_what_a_killed_answer_cost_counts_although_the_joiner_leaves_while_it_is_written() -> None:
+    store, agent = SlowStore(), ScriptedAgent()
+    async with opened(store, agent) as hub:
+        room = await hub.room("main")
+        outlet, _ = member(room)
+        await room.submit(outlet, wire.Message("c1", "hello"))
+        await agent.wait_run()
+    assert (await state_of(store)).open_run is not None, "killed in its answer"
+    async with opened(store, ScriptedAgent()) as hub:
+        store.is_open = False
+        joining = asyncio.create_task(hub.room("main"))
+        await until(lambda: store.waiting)
+        joining.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await joining
+        store.let_go()
+        budget = hub.services.budget
+        assert (budget.tokens, budget.microdollars) == await store.spent(budget.day) == (1, 1)
