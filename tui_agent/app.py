@@ -18,6 +18,7 @@ from textual.screen import Screen
 from server.protocol import Event, Interrupted, Progress, RoomList
 from tui_agent.away import Away
 from tui_agent.choosing import Choosing
+from tui_agent.chosen import kept_theme
 from tui_agent.commands import COMMANDS
 from tui_agent.composing import Composing
 from tui_agent.config import Settings, place_in_file
@@ -69,8 +70,9 @@ class ChatApp(App[int], inherit_bindings=False):
         if settings.theme and settings.theme not in self.available_themes:
             self.problems.append(f"{place_in_file('theme')}: there is no such theme; the default is used.")
         self.animation_level = "none" if settings.reduced_motion else "basic"
-        fitting = "dawn" if is_dark is False else "dusk"
-        self.theme = settings.theme if settings.theme in self.available_themes else fitting
+        self.fitting_theme = "dawn" if is_dark is False else "dusk"
+        wanted = settings.theme or kept_theme(state_folder())
+        self.theme = wanted if wanted in self.available_themes else self.fitting_theme
         seen = SeenFile(state_folder(), settings.server_url, settings.user)
         self.rooms = OpenRooms(settings.user, lambda room: connect(settings, room), self._on_news, self._run, seen)
         self.rooms.on_open.append(lambda conversation: conversation.listeners.append(self._heard))

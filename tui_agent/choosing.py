@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from server.protocol import RoomInfo, RoomList, Rooms, is_room_name
+from tui_agent.chosen import keep_theme
+from tui_agent.paths import state_folder
 from tui_agent.state.clean import clean_line
 from tui_agent.state.command import shown_key
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 DIM = "$foreground 56%"
 S = Content.styled
+AS_TERMINAL = "as the terminal is"
 
 
 class Choosing:
@@ -103,15 +106,24 @@ class Choosing:
         app.push_screen(Picker("Commands", "what to do", rows, closed_by=app.commands["palette"].keys), chosen)
 
     def theme(self) -> None:
-        """The themes; the one under the cursor shows at once, Esc brings the old one back."""
+        """The themes; the one under the cursor shows at once, Esc brings the old one back. The choice is kept, unless
+        the settings name a theme: they stay the last word."""
         from tui_agent.ui.screens.picker import Picker, Row
 
         app = self._app
         old = app.theme
         names = ["dusk", "dawn", *sorted(set(app.available_themes) - {"dusk", "dawn"})]
         rows = [Row(name, Content(name), name) for name in names]
+        rows.append(Row(AS_TERMINAL, Content(AS_TERMINAL), AS_TERMINAL))
 
         def show(name: str) -> None:
-            app.theme = name
+            app.theme = app.fitting_theme if name == AS_TERMINAL else name
 
-        app.push_screen(Picker("Themes", "a theme", rows, first=old, on_highlight=show), lambda name: show(name or old))
+        def chosen(name: str | None) -> None:
+            show(name or old)
+            if name and app.settings.theme:
+                app.say(f"{name} for now; the next start takes {app.settings.theme}, as the setting `theme` says.")
+            elif name:
+                keep_theme(state_folder(), "" if name == AS_TERMINAL else name)
+
+        app.push_screen(Picker("Themes", "a theme", rows, first=old, on_highlight=show), chosen)

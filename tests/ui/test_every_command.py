@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
@@ -129,6 +131,35 @@ async def test_a_theme_shows_while_it_is_chosen_and_escape_brings_the_old_one_ba
         await until(lambda: shown.app.theme == "dawn")
         await shown.pilot.press("escape")
         await until(lambda: shown.app.theme == "dusk")
+
+
+async def test_a_chosen_theme_is_kept_over_restarts_until_it_is_the_terminals_again(home: Path) -> None:
+    async with scene(SIZE, "") as shown:
+        await choose_theme(shown, "nord")
+    assert (home / "tui-agent" / "theme").stat().st_mode & 0o777 == 0o600
+    async with scene(SIZE, "") as shown:
+        assert shown.app.theme == "nord"
+        await choose_theme(shown, "as the terminal")
+        assert shown.app.theme == "dusk"
+    async with scene(SIZE, "") as shown:
+        assert shown.app.theme == "dusk"
+
+
+async def test_the_settings_theme_is_the_last_word_and_a_choice_says_so(home: Path) -> None:
+    async with scene(SIZE, "dawn") as shown:
+        await choose_theme(shown, "nord")
+        assert shown.app.frame.hint == "nord for now; the next start takes dawn, as the setting `theme` says."
+    assert not (home / "tui-agent" / "theme").exists()
+
+
+async def choose_theme(shown: Scene, typed: str) -> None:
+    await SCENES["empty"](shown)
+    shown.app.do("theme")
+    await until(lambda: shown.app.screen.id == "picker")
+    for character in typed:
+        await shown.pilot.press("space" if character == " " else character)
+    await shown.pilot.press("enter")
+    await until(lambda: shown.app.screen.id != "picker")
 
 
 async def test_all_of_textuals_themes_can_be_drawn() -> None:
