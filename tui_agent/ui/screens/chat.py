@@ -110,6 +110,7 @@ class ChatScreen(Screen[None]):
             return
         with self._context():
             if self._layout_required or self._repaint_required:
+                self._dirty_widgets.add(self.composer)  # it says so itself only when it is idle
                 self._on_timer_update()
                 return
             waiting = self._dirty_widgets - {self.composer}
