@@ -62,6 +62,7 @@ class Conversation:
         self.retry_at_s = 0.0  # monotonic; when the next attempt begins
         self.is_running = False
         self.monotonic_s: Callable[[], float] = time.monotonic
+        self.wall_s: Callable[[], float] = time.time
         self.left_at_s: dict[str, float] = {}  # who was here and left: monotonic
         self.scroll_position: object | None = None  # where the transcript stood when another room was shown
         self.listeners: list[Callable[[Conversation, Event], None]] = []  # hear each event after it was folded
@@ -138,7 +139,7 @@ class Conversation:
             case Received(received):
                 before = frozenset(self.chat.people) if isinstance(received, UserJoined | UserLeft) else ()
                 was_caught_up = self.chat.is_caught_up
-                self._note(self.chat.apply(received))
+                self._note(self.chat.apply(received, self.wall_s()))
                 if not was_caught_up:
                     self.note_seen()  # what ended meanwhile is on the screen now
                 if isinstance(received, Snapshot):
@@ -209,7 +210,7 @@ class Conversation:
         """Send a message; it shows at once. Returns its cid. Raises OutboxFull."""
         command = Message(str(uuid.uuid4()), text)
         self.link.send(command)
-        self._note(self.chat.sending(command.cid, text, time.time()))
+        self._note(self.chat.sending(command.cid, text, self.wall_s()))
         self._greet()
         self._on_news(self)
         return command.cid

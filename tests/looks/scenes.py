@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Final
 
 from textual.pilot import Pilot
@@ -101,6 +102,7 @@ async def scene(size: tuple[int, int], theme: str = "dusk") -> AsyncIterator[Sce
     settings = Settings(user="ada", room=ROOM, server_url="ws://127.0.0.1:1", theme=theme)
     app = ChatApp(settings, connect=lambda _settings, _room: link)
     app.conversation.monotonic_s = lambda: 86_400.0  # the same countdown in each picture
+    app.conversation.wall_s = lambda: datetime.fromisoformat(at(3)).timestamp()
     async with app.run_test(size=size) as pilot:
         await until(lambda: app.conversation.is_running)
         link.tell_status(LIVE)

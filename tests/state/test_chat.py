@@ -318,6 +318,28 @@ def test_a_replay_of_what_was_missed_gives_the_screen_of_a_fresh_snapshot(action
     assert chat.entries == fresh.entries
 
 
+def test_an_answer_that_begins_live_has_the_clients_time_until_the_server_tells_its_own() -> None:
+    chat = Chat("ada")
+    chat.apply(wire.Status("r1", "thinking", [1], ["ada"]), 1000.0)
+    assert chat.entries[-1].time_s == 1000.0
+    chat.apply(wire.Token("r1", 0, "text"), 1060.0)
+    chat.apply(wire.Status("r1", "streaming", [1], ["ada"], note="slow"), 1070.0)
+    assert chat.entries[-1].time_s == 1000.0, "it says when the answer began"
+    done = wire.Done(2, "1970-01-01T01:00:00Z", "r1", [1], ["ada"], "text", "end_turn", wire.Usage())
+    chat.apply(done, 1080.0)
+    assert chat.entries[-1].time_s == 3600.0
+
+
+def test_an_answer_that_is_found_open_has_no_time_before_it_ends() -> None:
+    chat, server = connected()
+    server.do(("say", "ben", "q"), lambda event: None)
+    server.do(("token", "", "one "), lambda event: None)
+    chat.apply(server.welcome("ada", False), 1000.0)
+    chat.apply(server.snapshot(), 1000.0)
+    chat.apply(wire.Token("r1", 4, "two"), 1001.0)
+    assert (chat.entries[-1].text, chat.entries[-1].time_s) == ("one two", None)
+
+
 def test_a_token_costs_its_own_length_and_the_whole_text_is_there_when_looked_at() -> None:
     chat = Chat("ada")
     chat.apply(wire.Status("r1", "streaming", [1], ["ada"]))

@@ -185,8 +185,9 @@ class Chat:
 
     # ---- events -------------------------------------------------------------------------------------
 
-    def apply(self, event: Event) -> list[Change]:
-        """One event, in order."""
+    def apply(self, event: Event, now_s: float | None = None) -> list[Change]:
+        """One event, in order. `now_s`: the client's clock in unix seconds, which an answer that begins live shows until
+        the server tells its time."""
         match event:
             case Welcome():
                 return self._welcome(event)
@@ -197,7 +198,7 @@ class Chat:
             case Token():
                 return self._token(event)
             case Status():
-                return self._status(event)
+                return self._status(event, now_s)
             case Error() if event.run is UNSET:
                 return self._refused(event)
             case UserJoined() | UserLeft():
@@ -390,16 +391,17 @@ class Chat:
 
     # ---- the open answer --------------------------------------------------------------------------------
 
-    def _open(self, info: OpenRun | Status) -> list[Change]:
+    def _open(self, info: OpenRun | Status, now_s: float | None = None) -> list[Change]:
         users = tuple(clean_line(user) for user in info.users)
         self._join()
         self.running = Running(info.run, info.status, users)
         entry = Entry(
-            f"a:{info.run}", "answer", "", self.agent or "agent", state="thinking", run=info.run, has_markdown=True
-        )
+            f"a:{info.run}", "answer", "", self.agent or "agent", state="thinking", time_s=now_s, run=info.run,
+            has_markdown=True,
+        )  # fmt: skip
         return [*self._taken_up(info.asked), self._put(entry, info.asked)]
 
-    def _status(self, event: Status) -> list[Change]:
+    def _status(self, event: Status, now_s: float | None) -> list[Change]:
         if event.status == "queued":
             self._queue = list(event.asked)
             return self._requeue()
@@ -407,7 +409,7 @@ class Chat:
             return []
         changes: list[Change] = []
         if self.running is None or self.running.run != event.run:
-            changes = self._open(event)
+            changes = self._open(event, now_s)
         assert self.running is not None
         self.running.status = event.status
         note = "" if event.note is UNSET else clean_line(event.note)
