@@ -186,8 +186,8 @@ class Chat:
     # ---- events -------------------------------------------------------------------------------------
 
     def apply(self, event: Event, now_s: float | None = None) -> list[Change]:
-        """One event, in order. `now_s`: the client's clock in unix seconds, which an answer that begins live shows until
-        the server tells its time."""
+        """One event, in order. `now_s`: the client's clock, unix seconds; an answer that begins live shows it until the
+        server tells its own."""
         match event:
             case Welcome():
                 return self._welcome(event)
