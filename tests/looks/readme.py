@@ -92,6 +92,6 @@ async def images(folder: Path, home: Path) -> None:
             (folder / f"{name}.svg").write_text(picture(app))
             if theme == "dusk":
                 await pilot.press("ctrl+p")
-                await until(lambda app=app: app.screen.id == "picker")  # type: ignore[misc]
+                await until(lambda app=app: app.screen.name == "picker")  # type: ignore[misc]
                 await pilot.pause(0.2)
                 (folder / "palette.svg").write_text(picture(app))

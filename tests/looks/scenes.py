@@ -163,7 +163,7 @@ async def error(scene: Scene) -> None:
 async def rooms(scene: Scene) -> None:
     await streaming(scene)
     await scene.pilot.press("ctrl+o")
-    await until(lambda: scene.app.screen.id == "picker")
+    await until(lambda: scene.app.screen.name == "picker")
     infos = [
         wire.RoomInfo(ROOM, 5, 2, wire.LastLine(at(2), "ben", ALSO.content)),
         wire.RoomInfo("ops", 310, 3, wire.LastLine(at(1), "chen", "the disk is at 81 %, [/] is fine")),
@@ -182,7 +182,7 @@ async def search(scene: Scene) -> None:
     ]  # fmt: skip
     scene.app.chat_screen.composer.inputs.extend(inputs)
     await scene.pilot.press("ctrl+r")
-    await until(lambda: scene.app.screen.id == "picker")
+    await until(lambda: scene.app.screen.name == "picker")
     await scene.pilot.press(*"redis")
     await scene.settle()
 
@@ -190,14 +190,14 @@ async def search(scene: Scene) -> None:
 async def palette(scene: Scene) -> None:
     await streaming(scene)
     await scene.pilot.press("ctrl+p")
-    await until(lambda: scene.app.screen.id == "picker")
+    await until(lambda: scene.app.screen.name == "picker")
     await scene.settle()
 
 
 async def help(scene: Scene) -> None:
     await streaming(scene)
     await scene.pilot.press("f1")
-    await until(lambda: scene.app.screen.id == "help")
+    await until(lambda: scene.app.screen.name == "help")
     await scene.settle()
 
 
@@ -217,7 +217,7 @@ async def tasks(scene: Scene) -> None:
     ]  # fmt: skip
     await scene.tell(welcome(head=3, tasks=[work, waiting]), snapshot(ASKED, *ends))
     await scene.pilot.press("f4")
-    await until(lambda: scene.app.screen.id == "tasks")
+    await until(lambda: scene.app.screen.name == "tasks")
     await scene.pilot.press("enter")
     await scene.settle()
 

@@ -35,7 +35,7 @@ async def test_ctrl_o_lists_the_rooms_and_enter_goes_back_to_the_room_before(sta
         await pilot.press("ctrl+o", *"ops", "enter")
         await until(lambda: app.conversation.room == "ops" and app.conversation.is_live)
         await pilot.press("ctrl+o")
-        await until(lambda: app.screen.id == "picker")
+        await until(lambda: app.screen.name == "picker")
         await pilot.press("enter")
         await until(lambda: app.conversation.room == "main")
         await pilot.press("f6")
@@ -46,7 +46,7 @@ async def test_f1_and_ctrl_p_open_and_escape_closes_them(stage: Stage) -> None:
     async with stage.app() as (app, pilot):
         for key, screen in (("f1", "help"), ("ctrl+p", "picker")):
             await pilot.press(key)
-            await until(lambda screen=screen: app.screen.id == screen)
+            await until(lambda screen=screen: app.screen.name == screen)
             await pilot.press("escape")
             await until(lambda: isinstance(app.screen, ChatScreen))
 

@@ -159,7 +159,7 @@ async def test_a_slash_opens_the_popup_typing_filters_and_tab_accepts(stage: Sta
 async def test_enter_on_a_whole_command_runs_it_at_once(stage: Stage) -> None:
     async with stage.app() as (app, pilot):
         await pilot.press("slash", *"help", "enter")
-        await until(lambda: app.screen.id == "help")
+        await until(lambda: app.screen.name == "help")
 
 
 async def test_escape_closes_only_the_popup_and_it_stays_closed_for_the_word(stage: Stage) -> None:
@@ -324,7 +324,7 @@ async def test_ctrl_r_searches_the_inputs(stage: Stage) -> None:
             await send(pilot, text)
         await until(lambda: len(said(app)) == 3)
         await pilot.press("ctrl+r")
-        await until(lambda: app.screen.id == "picker" and app.screen.query_one(Input).has_focus)
+        await until(lambda: app.screen.name == "picker" and app.screen.query_one(Input).has_focus)
         await pilot.press(*"the", "enter")
         await until(lambda: app.chat_screen.composer.text == "fix the log")
         assert len(said(app)) == 3

@@ -63,7 +63,7 @@ async def test_every_command_with_a_key_or_a_slash_stands_in_the_help() -> None:
 
 async def open_list(shown: Scene, key: str, id: str) -> None:
     await shown.pilot.press(key)
-    await until(lambda: shown.app.screen.id == id)
+    await until(lambda: shown.app.screen.name == id)
 
 
 async def test_escape_stops_the_answer_and_an_escape_before_the_ack_is_held() -> None:
@@ -126,7 +126,7 @@ async def test_a_theme_shows_while_it_is_chosen_and_escape_brings_the_old_one_ba
     async with scene(SIZE) as shown:
         await SCENES["empty"](shown)
         shown.app.do("theme")
-        await until(lambda: shown.app.screen.id == "picker")
+        await until(lambda: shown.app.screen.name == "picker")
         await shown.pilot.press("down")
         await until(lambda: shown.app.theme == "dawn")
         await shown.pilot.press("escape")
@@ -152,14 +152,38 @@ async def test_the_settings_theme_is_the_last_word_and_a_choice_says_so(home: Pa
     assert not (home / "tui-agent" / "theme").exists()
 
 
+async def test_what_opens_a_screen_opens_it_from_the_palette() -> None:
+    async with scene(SIZE) as shown:
+        await SCENES["streaming"](shown)
+        for name in ("rooms", "theme", "help", "tasks"):
+            await open_list(shown, "ctrl+p", "picker")
+            palette = shown.app.screen
+            await shown.pilot.press(*name, "enter")
+            await until(lambda palette=palette: shown.app.screen not in (palette, shown.app.chat_screen), 5)
+            await shown.pilot.press("escape")
+            await until(lambda: shown.app.screen is shown.app.chat_screen)
+    assert shown.app.crash is None
+
+
+async def test_a_list_opens_again_in_the_same_read_in_which_it_was_closed() -> None:
+    async with scene(SIZE) as shown:
+        await SCENES["streaming"](shown)
+        for key, name in (("f1", "help"), ("f4", "tasks"), ("ctrl+p", "picker"), ("ctrl+o", "picker")):
+            await shown.pilot.press(key, key, key)
+            await until(lambda name=name: shown.app.screen.name == name)
+            await shown.pilot.press("escape")
+            await until(lambda: shown.app.screen is shown.app.chat_screen)
+    assert shown.app.crash is None
+
+
 async def choose_theme(shown: Scene, typed: str) -> None:
     await SCENES["empty"](shown)
     shown.app.do("theme")
-    await until(lambda: shown.app.screen.id == "picker")
+    await until(lambda: shown.app.screen.name == "picker")
     for character in typed:
         await shown.pilot.press("space" if character == " " else character)
     await shown.pilot.press("enter")
-    await until(lambda: shown.app.screen.id != "picker")
+    await until(lambda: shown.app.screen.name != "picker")
 
 
 async def test_all_of_textuals_themes_can_be_drawn() -> None:
@@ -206,7 +230,7 @@ async def test_a_link_shows_its_true_target_before_anything_opens() -> None:
     async with scene(SIZE) as shown:
         await SCENES["empty"](shown)
         shown.app.chat_screen.transcript.post_message(Transcript.LinkClicked("https://еxample.com/a[/]b"))
-        await until(lambda: shown.app.screen.id == "link")
+        await until(lambda: shown.app.screen.name == "link")
         words = " ".join(str(widget.render()) for widget in shown.app.screen.query("Static"))
         assert "https://еxample.com/a[/]b" in words
         assert "xn--" in words
@@ -244,7 +268,7 @@ async def test_keys_of_the_config_are_bound_and_wrong_ones_are_named_with_file_l
     app = ChatApp(config.load({"user": "ada", "server_url": "ws://127.0.0.1:1"}), lambda _s, room: ScriptedLink(room))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("f12")
-        await until(lambda: app.screen.id == "picker")
+        await until(lambda: app.screen.name == "picker")
     assert [problem.partition("config.toml, ")[2] for problem in app.problems] == [
         "line 4: `keys.fly`: there is no action of this name; it is ignored (F1 lists them).",
         "line 1: `theme`: there is no such theme; the default is used.",

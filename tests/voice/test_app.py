@@ -247,17 +247,17 @@ async def test_without_a_model_f2_asks_and_gets_it_only_after_a_yes(
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         async with stage.app(voice=Voice(language="en")) as (app, pilot):
             await pilot.press("f2")
-            await until(lambda: app.screen.id == "download")
+            await until(lambda: app.screen.name == "download")
             words = str(app.screen.query_one("#download-words").render())
             assert "model base, about 148 MB, from 127.0.0.1" in words
             await pilot.press("escape")
-            assert app.screen.id == "chat"
+            assert app.screen.name == "chat"
             assert hub.asked == []
             await pilot.press("f2")
-            await until(lambda: app.screen.id == "download")
+            await until(lambda: app.screen.name == "download")
             await pilot.press("enter")
             await until(lambda: "The model is here" in app.frame.hint, ENOUGH_S)
-            assert app.screen.id == "chat"
+            assert app.screen.name == "chat"
             await listening(app, pilot)
 
 
@@ -270,14 +270,14 @@ async def test_a_download_shows_its_bar_and_escape_ends_it(
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         async with stage.app(voice=Voice(language="en")) as (app, pilot):
             await pilot.press("f2")
-            await until(lambda: app.screen.id == "download")
+            await until(lambda: app.screen.name == "download")
             await pilot.press("enter")
             await until(lambda: app.talking.fetching.words.startswith("base 2"), ENOUGH_S)
             await pilot.press("enter")  # goes on behind the chat
-            await until(lambda: app.screen.id == "chat")
+            await until(lambda: app.screen.name == "chat")
             await until(lambda: any("base 2" in str(item.content) for item in app.frame.voice))
             await pilot.press("f2")
-            await until(lambda: app.screen.id == "download")
+            await until(lambda: app.screen.name == "download")
             await pilot.press("escape")
             await until(lambda: "The download was stopped" in app.frame.hint)
             assert app.talking.fetching.words == ""
@@ -286,10 +286,10 @@ async def test_a_download_shows_its_bar_and_escape_ends_it(
 async def test_voice_shows_and_changes_the_settings(stage: Stage, sound: VirtualSound) -> None:
     async with stage.app(**settings()) as (app, pilot):
         app.do("voice")
-        await until(lambda: app.screen.id == "picker")
+        await until(lambda: app.screen.name == "picker")
         await pilot.press("escape")
         app.do("voice", "device")
-        await until(lambda: app.screen.id == "picker", ENOUGH_S)
+        await until(lambda: app.screen.name == "picker", ENOUGH_S)
         await pilot.press(*"pulse", "enter")
         await until(lambda: app.talking.voice.device == "pulse")
         app.do("voice", "language de")
@@ -302,7 +302,7 @@ async def test_voice_shows_and_changes_the_settings(stage: Stage, sound: Virtual
         app.do("voice", "nonsense")
         assert "/voice takes one of" in app.frame.hint
         app.talking.settings.devices_came(Devices(inputs=[], outputs=[], input="", output=""))
-        assert app.screen.id == "chat"
+        assert app.screen.name == "chat"
 
 
 async def test_before_the_first_f2_nothing_of_the_voice_runs(stage: Stage, sound: VirtualSound) -> None:

@@ -30,7 +30,7 @@ class ChatScreen(Screen[None]):
     """The chat. Keys of the table that the screen owns become its bindings and are posted as CommandGiven."""
 
     def __init__(self, commands: Commands) -> None:
-        super().__init__(id="chat")
+        super().__init__(name="chat")
         own = [command for command in commands if command.owner == "transcript"]
         self._transcript_keys = {key: command.name for command in own for key in command.keys}
         self.styles.inline.set_rule("layout", FrameLayout())

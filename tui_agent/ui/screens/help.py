@@ -68,7 +68,7 @@ class HelpScreen(Modal[None]):
     """Closed by Esc, or the key that opened it."""
 
     def __init__(self, commands: Commands, problems: Sequence[str]) -> None:
-        super().__init__(id="help")
+        super().__init__(name="help")
         self._text = HelpText(commands, problems)
         self._closed_by = frozenset(("escape", "enter", "q", *commands["help"].keys))
 

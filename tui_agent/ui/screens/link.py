@@ -65,7 +65,7 @@ class LinkScreen(Modal[None]):
     """Enter opens, c copies, Esc closes."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(id="link")
+        super().__init__(name="link")
         self._url = url
         self._opener = opener(os.environ) if is_web(url) else None
 

@@ -15,6 +15,9 @@ class Modal(ModalScreen[Result]):
 
     Two presses of Esc that come in one read are both on their way when the first closes it. Textual would pop the
     screen below, or end the app with ScreenStackError.
+
+    It has a `name` and no id: an id must be the only one in the app, and the next may open while this one is still
+    being taken away.
     """
 
     def dismiss(self, result: Result | None = None) -> AwaitComplete:

@@ -44,7 +44,7 @@ class Picker(Modal[str | None]):
         made_of: Callable[[str], Row | None] = lambda _text: None,
         on_highlight: Callable[[str], None] = lambda _id: None,
     ) -> None:
-        super().__init__(id="picker")
+        super().__init__(name="picker")
         self._title = title
         self._placeholder = placeholder
         self._rows = list(rows)

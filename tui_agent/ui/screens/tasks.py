@@ -70,7 +70,7 @@ class TasksScreen(Modal[None]):
         *,
         ask_cancel: bool = False,
     ) -> None:
-        super().__init__(id="tasks")
+        super().__init__(name="tasks")
         self._chat = chat
         self._cancel = cancel
         self._closed_by = frozenset(("escape", *commands["tasks"].keys))

@@ -26,7 +26,7 @@ class DownloadScreen(Modal[None]):
     DEFAULT_CSS = "#download-keys { margin-top: 1; }"
 
     def __init__(self, offer: str, is_running: bool, start: Callable[[], None], cancel: Callable[[], None]) -> None:
-        super().__init__(id="download")
+        super().__init__(name="download")
         self._offer = offer
         self._is_running = is_running
         self._start, self._cancel = start, cancel
