@@ -72,7 +72,7 @@ class Choosing:
             if info is not None:
                 content += S(f"  {info.count} in it" if info.count else "", DIM)
                 if info.last is not None:
-                    content += S(f"  {clean_line(info.last.user)}: {clean_line(info.last.content)}", DIM)
+                    content += S(f"  {clean_line(info.last.user) or 'agent'}: {clean_line(info.last.content)}", DIM)
             rows.append(Row(name, content.truncate(70, ellipsis=True), name))
         return rows
 

@@ -165,7 +165,7 @@ async def rooms(scene: Scene) -> None:
     await scene.pilot.press("ctrl+o")
     await until(lambda: scene.app.screen.name == "picker")
     infos = [
-        wire.RoomInfo(ROOM, 5, 2, wire.LastLine(at(2), "ben", ALSO.content)),
+        wire.RoomInfo(ROOM, 5, 2, wire.LastLine(at(2), "", ALSO.content)),
         wire.RoomInfo("ops", 310, 3, wire.LastLine(at(1), "chen", "the disk is at 81 %, [/] is fine")),
         wire.RoomInfo("standup", 12, 0, None),
     ]

@@ -299,7 +299,9 @@ class Narrator:
             return [notice("You have been in no other room. /room NAME makes one.")]
         lines = []
         for info in event.rooms:
-            last = f" {clean_line(info.last.user)}: {clean_line(info.last.content)[:100]}" if info.last else ""
+            last = (
+                f" {clean_line(info.last.user) or 'agent'}: {clean_line(info.last.content)[:100]}" if info.last else ""
+            )
             lines.append(notice(f"#{clean_line(info.room)}, {info.count} here.{last}"))
         return lines
 
