@@ -164,6 +164,67 @@ async def test_suspended_while_an_answer_streams_it_comes_back_whole(place: Any)
         assert b"Traceback" not in pane.raw()
 
 
+async def test_put_in_the_background_it_waits_there_and_comes_back_whole(place: Any) -> None:
+    """A shell's `bg` wakes it without the terminal: it may not draw over the shell, nor spin."""
+    home, agent, server = place
+    async with tmux(home) as pane:
+        await pane.start(*server)
+        await pane.types("go on")
+        run = await agent.wait_run()
+        run.say("One two ")
+        await pane.shows("One two")
+        app = await pane.app_pid()
+        files = open_files(app)
+        for _ in range(3):
+            await pane.keys("C-z")
+            await pane.shell()
+            for _ in range(2):
+                written = pane.raw().count(b"\x1b[?1049h")
+                assert "tui" in await pane.runs("{ bg; sleep 0.3; }")
+                before_s = cpu_s(app)
+                assert await pane.runs("sleep 0.5; echo still here") == "still here\n"
+                assert state(app) == "T"
+                assert cpu_s(app) - before_s <= 0.02
+                assert pane.raw().count(b"\x1b[?1049h") == written
+            await pane.assert_given_back()
+            await pane.types("fg")
+            await pane.shows("One two", "◆ tui-agent", "● live")
+            await pane.command("send-keys", "-l", "+")
+            await pane.until(lambda screen: "› +" in screen, "what was typed")
+        assert open_files(app) == files
+        await pane.shows("› +++")
+        run.say("three.")
+        run.finish()
+        await pane.shows("One two three.", "› +++")
+        await pane.keys("C-c")
+        await pane.shows("› Ask")
+        await pane.keys("C-d")
+        await pane.assert_given_back()
+
+
+async def test_stopped_from_without_and_woken_it_takes_the_terminal_as_one_program(place: Any) -> None:
+    """SIGSTOP gives it no chance to give the terminal back, and SIGCONT may come to one that was not stopped."""
+    home, _, server = place
+    async with tmux(home) as pane:
+        await pane.start(*server)
+        app = await pane.app_pid()
+        threads, files = len(os.listdir(f"/proc/{app}/task")), open_files(app)
+        os.kill(app, signal.SIGSTOP)
+        await pane.until(lambda _: b"Stopped" in pane.raw(), "the shell's word")
+        await pane.types("clear")
+        await pane.shell()
+        await pane.types("fg")
+        await pane.shows("◆ tui-agent", "● live")
+        os.kill(app, signal.SIGCONT)
+        await pane.command("send-keys", "-l", "typed")
+        await pane.shows("› typed", "◆ tui-agent", "● live")
+        assert (len(os.listdir(f"/proc/{app}/task")), open_files(app)) == (threads, files)
+        await pane.keys("C-c")
+        await pane.shows("› Ask")
+        await pane.keys("C-d")
+        await pane.assert_given_back()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 async def test_killed_while_an_answer_streams_it_gives_the_terminal_back(place: Any, number: int) -> None:
     home, agent, server = place
@@ -182,6 +243,33 @@ async def test_killed_while_an_answer_streams_it_gives_the_terminal_back(place: 
         run.finish()
         await pane.start(*server)
         await pane.shows("One two three.")
+
+
+@pytest.mark.parametrize("is_suspended", [False, True])
+async def test_its_pane_killed_while_an_answer_streams_it_ends_and_the_answer_goes_on(
+    place: Any, is_suspended: bool
+) -> None:
+    home, agent, server = place
+    async with tmux(home) as pane:
+        await pane.start(*server)
+        await pane.types("go on")
+        run = await agent.wait_run()
+        run.say("One two ")
+        await pane.shows("One two")
+        app = await pane.app_pid()
+        if is_suspended:
+            await pane.keys("C-z")
+            await pane.shell()
+        await pane.command("kill-pane")
+        await until(lambda: not Path(f"/proc/{app}").exists(), 10)
+    assert not run.cancelled.is_set()
+    run.say("three.")
+    run.finish()
+    await run.ended.wait()
+    async with tmux(home) as pane:
+        await pane.start(*server)
+        await pane.shows("go on", "One two three.")
+        assert not list(home.rglob("client-crash.log"))
 
 
 async def test_killed_by_9_or_with_its_session_the_server_lives_and_the_next_client_goes_on(home: Path) -> None:
@@ -220,3 +308,17 @@ def server_pid(home: Path) -> int:
     import json
 
     return int(json.loads(next(home.rglob("server.json")).read_bytes())["pid"])
+
+
+def state(pid: int) -> str:
+    """As /proc has it: T is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def cpu_s(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))

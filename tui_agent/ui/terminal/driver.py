@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import selectors
+import signal
 import sys
 import threading
 from codecs import getincrementaldecoder
@@ -137,7 +138,11 @@ class TerminalDriver(LinuxDriver):
             self.write(title_sequence(title))
 
     def start_application_mode(self) -> None:
+        """Take the terminal. In the background it is not to be had: wait, stopped, for the shell's `fg`."""
         assert sys.__stdout__ is not None
+        if self._is_in_background():
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return  # what woke it, SIGCONT, has begun or will begin this anew
         # Textual's would be stderr; that is for errors, which a person may want in a file.
         self._writer = Writer(sys.__stdout__.fileno(), self._drained)
         self._wake = os.pipe()
@@ -159,6 +164,20 @@ class TerminalDriver(LinuxDriver):
         if self._writer is not None:
             self._writer.end()
             self._writer = None
+
+    def _sigcont_application(self, *arguments: Any) -> None:
+        """Go on. Who was stopped from without, by SIGSTOP, never gave the terminal back, and a shell has used it."""
+        if self._auto_restart and self._writer is not None:
+            self.suspend_application_mode()
+            self._must_signal_resume = True
+        super()._sigcont_application(*arguments)
+
+    def _is_in_background(self) -> bool:
+        """Whether the terminal is another job's now."""
+        try:
+            return os.tcgetpgrp(self.fileno) != os.getpgrp()
+        except OSError:  # no terminal, or not the one that steers this process
+            return False
 
     def _drained(self) -> None:
         """The terminal reads again, and parts of the screen were left out. Called in the writer's thread."""
