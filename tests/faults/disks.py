@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import os
 import re
+import resource
 import signal
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fakes.process import ServerProcess
@@ -18,20 +20,63 @@ from tests.fakes.wire_client import Frame, WireClient
 CRASH_SERVER = str(Path(__file__).with_name("crash_server.py"))
 
 
+# A superuser may write everywhere; without these it obeys the bits of a file as anybody does.
+OBEYING = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+
+
+@dataclass
+class Disk:
+    """A place to write to that has little space, or none."""
+
+    place: Path
+    is_mounted: bool
+
+    def fill(self, pid: int) -> None:
+        """Leave the process about 1.5 MB."""
+        if self.is_mounted:
+            (self.place / "ballast").write_bytes(b"x" * 300_000)
+        else:
+            self._limit(pid, 1_500_000)
+
+    def free(self, pid: int) -> None:
+        if self.is_mounted:
+            (self.place / "ballast").unlink()
+        else:
+            self._limit(pid, resource.RLIM_INFINITY)
+
+    @contextlib.contextmanager
+    def read_only(self) -> Iterator[tuple[str, ...]]:
+        """Nothing in "data" can be written; yields what must stand before a command that shall be hindered by it."""
+        database = self.place / "data" / "rooms.db"
+        if self.is_mounted:
+            subprocess.run(["mount", "-o", "remount,ro", str(self.place)], check=True)
+        else:
+            database.chmod(0o400)
+        try:
+            yield OBEYING if is_root() else ()
+        finally:
+            if self.is_mounted:
+                subprocess.run(["mount", "-o", "remount,rw", str(self.place)], check=True)
+            else:
+                database.chmod(0o600)
+
+    @staticmethod
+    def _limit(pid: int, most_bytes: int) -> None:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY))
+
+
 @contextlib.contextmanager
-def small_disk(folder: Path, size_kib: int) -> Iterator[Path]:
-    """A tmpfs of that size. Raises PermissionError where one may not mount."""
+def small_disk(folder: Path, size_kib: int, *, may_mount: bool = True) -> Iterator[Disk]:
+    """A tmpfs of that size where one may mount; else a folder whose files are limited, or not to be written."""
     place = folder / "disk"
     place.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size_kib}k,mode=700", "tmpfs", str(place)], capture_output=True
-    )
-    if made.returncode:
-        raise PermissionError("mounting wants root")
+    how = ["mount", "-t", "tmpfs", "-o", f"size={size_kib}k,mode=700", "tmpfs", str(place)]
+    is_mounted = may_mount and is_root() and subprocess.run(how, capture_output=True).returncode == 0
     try:
-        yield place
+        yield Disk(place, is_mounted)
     finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
+        if is_mounted:
+            subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @contextlib.asynccontextmanager
@@ -47,12 +92,12 @@ async def server_on(folder: Path, data_dir: Path, **env: str) -> AsyncIterator[S
         yield server
 
 
-async def fill_and_free(folder: Path, place: Path) -> dict[str, int]:
+async def fill_and_free(folder: Path, disk: Disk) -> dict[str, int]:
     """Talk until the disk is full, find every ack on disk, free it, and talk again."""
-    ballast = place / "ballast"
-    ballast.write_bytes(b"x" * 300_000)
+    place = disk.place
     async with server_on(folder, place / "data") as server, WireClient(server.socket) as ada:
         await ada.wait("snapshot")
+        disk.fill(server.process.pid)
         acks, refused = await _until_refused(ada)
         assert refused["code"] == "storage_full", refused
         assert refused["retryable"] is True
@@ -61,7 +106,7 @@ async def fill_and_free(folder: Path, place: Path) -> dict[str, int]:
         small = await ada.say("a small one may still fit")
         if small["type"] == "ack":
             acks[small["ref"]] = small["id"]
-        ballast.unlink()
+        disk.free(server.process.pid)
         async with asyncio.timeout(20):
             while (frame := await ada.say("once there is space"))["type"] != "ack":
                 assert frame["code"] in ("storage_full", "busy"), frame

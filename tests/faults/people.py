@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -19,7 +20,13 @@ from tui_agent.link.base import OutboxFull, PendingChanged, Received, StatusChan
 from tui_agent.link.connection import RoomLink, Times
 
 QUICK = Times(
-    open_timeout_s=5, welcome_timeout_s=5, ping_every_s=1, ping_timeout_s=2, close_timeout_s=0.5, backoff_scale=0.002
+    open_timeout_s=5,
+    welcome_timeout_s=5,
+    ping_every_s=1,
+    ping_timeout_s=2,
+    close_timeout_s=0.5,
+    backoff_scale=0.002,
+    sleep_look_s=0.2,
 )
 
 
@@ -82,10 +89,16 @@ class Person:
 class LinkPerson(Person):
     """On the real link, with its outbox on disk."""
 
-    def __init__(self, name: str, address: Path | str, folder: Path, *, room: str = "main") -> None:
+    def __init__(
+        self, name: str, address: Path | str, folder: Path, *, room: str = "main", times: Times = QUICK
+    ) -> None:
         super().__init__(name)
         where = local_address(address) if isinstance(address, Path) else parse_address(address)
-        self.link = RoomLink(where, room, name, client="tui-agent/1.0", state_folder=folder, times=QUICK)
+        self.asleep_s = 0.0  # that the clock on the wall has gone on while nothing ran
+        self.link = RoomLink(
+            where, room, name, client="tui-agent/1.0", state_folder=folder, times=times,
+            wall_s=lambda: time.time() + self.asleep_s,
+        )  # fmt: skip
         self.refusals: list[str] = []
 
     def say(self, content: str) -> None:

@@ -6,25 +6,25 @@ import asyncio
 import contextlib
 import resource
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.fakes.process import ServerProcess
 from tests.fakes.wire_client import WireClient
 from tests.faults import oracle
-from tests.faults.disks import fill_and_free, flip_page, is_root, power_loss, server_on, small_disk
+from tests.faults.disks import fill_and_free, flip_page, power_loss, server_on, small_disk
 
 
 async def test_the_log_is_synced_before_each_ack(tmp_path: Path) -> None:
     assert await power_loss(tmp_path, seed=8, acks=40) == {"acks": 40, "synced before": 40}
 
 
-async def test_a_full_disk_is_said_and_nothing_is_acknowledged_in_vain(tmp_path: Path) -> None:
-    with contextlib.ExitStack() as stack:
-        place = stack.enter_context(small_disk(tmp_path, 2048)) if is_root() else tmp_path / "disk"
-        if is_root():
-            assert (await fill_and_free(tmp_path, place))["acks"] > 5
+@pytest.mark.parametrize("may_mount", [True, False], ids=["a small disk", "a user's limit"])
+async def test_a_full_disk_is_said_and_nothing_is_acknowledged_in_vain(tmp_path: Path, may_mount: bool) -> None:
+    with small_disk(tmp_path, 2048, may_mount=may_mount) as disk:
+        assert (await fill_and_free(tmp_path, disk))["acks"] > 5
 
 
 async def test_a_limit_on_file_sizes_is_like_a_full_disk(tmp_path: Path) -> None:
@@ -38,21 +38,21 @@ async def test_a_limit_on_file_sizes_is_like_a_full_disk(tmp_path: Path) -> None
         assert (frame["id"], ack["id"]) == (3, 1)
 
 
-async def test_a_read_only_disk_keeps_the_server_from_starting_with_a_sentence(tmp_path: Path) -> None:
-    if not is_root():
-        return
-    with small_disk(tmp_path, 4096) as place:
-        async with server_on(tmp_path, place / "data") as server, WireClient(server.socket) as ada:
+@pytest.mark.parametrize("may_mount", [True, False], ids=["a read-only disk", "no permission"])
+async def test_what_cannot_be_written_keeps_the_server_from_starting_with_a_sentence(
+    tmp_path: Path, may_mount: bool
+) -> None:
+    with small_disk(tmp_path, 4096, may_mount=may_mount) as disk:
+        async with server_on(tmp_path, disk.place / "data") as server, WireClient(server.socket) as ada:
             await ada.say("kept")
             await ada.wait("done", 10)
-        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
-        before = (place / "data" / "rooms.db").read_bytes()
-        said = await _refusal(tmp_path)
-        assert "cannot be" in said
+        before = (disk.place / "data" / "rooms.db").read_bytes()
+        with disk.read_only() as hindered:
+            said = await _refusal(tmp_path, *hindered)
+        assert "cannot be written" in said
         assert "--data-dir" in said
-        assert (place / "data" / "rooms.db").read_bytes() == before
-        subprocess.run(["mount", "-o", "remount,rw", str(place)], check=True)
-        async with server_on(tmp_path, place / "data") as server:
+        assert (disk.place / "data" / "rooms.db").read_bytes() == before
+        async with server_on(tmp_path, disk.place / "data") as server:
             assert [e["type"] for e in await oracle.read_log(server.socket)] == ["user_message", "done"]
 
 
@@ -84,11 +84,11 @@ async def test_a_foreign_lock_refuses_and_then_lets_go(tmp_path: Path) -> None:
         assert again["type"] == "ack"
 
 
-async def _refusal(folder: Path) -> str:
-    """What a server that cannot start says: one line, exit status 1 or 2, no traceback."""
+async def _refusal(folder: Path, *before: str) -> str:
+    """What a server that cannot start says: one line, exit status 1 or 2, no traceback. `before`: its command."""
     server = ServerProcess(folder / "run", "--agent", "demo")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "server", "--socket", str(server.socket),
+        *before, sys.executable, "-P", "-m", "server", "--socket", str(server.socket),
         "--data-dir", str(folder / "run" / "data"), env=server.env, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     async with asyncio.timeout(20):

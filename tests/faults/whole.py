@@ -18,11 +18,13 @@ from tests.fakes.process import ServerProcess
 from tests.fakes.served import served
 from tests.fakes.wire_client import WireClient
 from tests.faults import oracle
-from tests.faults.people import LinkPerson, talking
+from tests.faults.people import QUICK, LinkPerson, talking
 from tests.faults.proxy import Proxy
 from tui_agent.link.address import parse_address
 from tui_agent.link.connection import RoomLink, Times
 
+NOTICED_S = 30.0
+LINGER_S = 10.0  # a person has left so long after the last connection
 LATE = {
     "control characters": (text("\x1b[2J\x1b]0;x\x07\x00"), "done"),
     "lone surrogates": (text("a \ud800 b"), "done"),
@@ -111,9 +113,9 @@ async def rolling_restart(folder: Path, seed: int, clients: int, most_percent: i
                     await link.close()
                 for task in tasks:
                     task.cancel()
-    first = min(attempts)
-    windows = Counter(int((at_s - first) / 0.1) for at_s in attempts)
-    share = max(windows.values()) / len(attempts)
+    first_s = min(attempts)
+    tenths = Counter(int((at_s - first_s) / 0.1) for at_s in attempts)
+    share = max(tenths.values()) / len(attempts)
     assert share * 100 <= most_percent, f"{share:.0%} of {len(attempts)} attempts in one tenth of a second"
     return {
         "clients": clients,
@@ -132,32 +134,56 @@ async def _all_live(links: list[RoomLink], *, since: int = 0, proxy: Proxy | Non
             await asyncio.sleep(0.05)
 
 
-async def half_open(folder: Path, seed: int, rounds: int) -> dict[str, float]:
-    """The wire goes dead without a word, or the server is stopped (SIGSTOP): noticed, and whole again after."""
-    slowest_s = 0.0
+async def half_open(folder: Path, seed: int, rounds: int, *, is_quick: bool = False) -> dict[str, float]:
+    """In turn the wire goes dead without a word, the server is stopped (SIGSTOP), the client's machine sleeps: noticed
+    by both sides where it concerns both, and whole again after.
+
+    With the waits of a real client and server; `is_quick` has those of the client short, and asks nothing of the
+    server. Raises AssertionError over 30 s.
+    """
+    slowest_s = dict.fromkeys(("a dead wire", "a stopped server", "sleep"), 0.0)
+    server_s = 0.0
     async with ServerProcess(folder, "--agent", "demo", env={"TUI_AGENT_DEMO_TOKENS_PER_S": "200"}) as server:
-        async with Proxy(server.socket) as proxy:
-            ada = LinkPerson("ada", proxy.address, folder / "ada")
+        async with Proxy(server.socket) as proxy, WireClient(server.socket, user="ben") as ben:
+            ada = LinkPerson("ada", proxy.address, folder / "ada", times=QUICK if is_quick else Times())
             async with talking(ada):
                 for number in range(rounds):
+                    kind = list(slowest_s)[number % 3]
                     ada.say(f"before {number}")
                     await ada.wait(lambda: ada.is_settled and ada.link.status.phase == "live")
-                    dead = proxy.accepted
+                    dead, seen = proxy.accepted, len(ben.frames)
                     began_s = time.monotonic()
-                    if number % 2:
-                        os.kill(server.process.pid, signal.SIGSTOP)
-                    else:
-                        proxy.stall()
+                    match kind:
+                        case "a dead wire":
+                            proxy.stall()
+                        case "a stopped server":
+                            os.kill(server.process.pid, signal.SIGSTOP)
+                        case _:
+                            ada.asleep_s += 3600
                     ada.say(f"into the dead wire {number}")
-                    await ada.wait(lambda dead=dead: proxy.accepted > dead, 30)
-                    slowest_s = max(slowest_s, time.monotonic() - began_s)
+                    async with asyncio.timeout(NOTICED_S + 5):
+                        while ada.link.status.phase == "live" and proxy.accepted == dead:
+                            await asyncio.sleep(0.01)
+                    slowest_s[kind] = max(slowest_s[kind], time.monotonic() - began_s)
+                    if kind == "a dead wire" and not is_quick:
+                        await ben.wait(lambda f, seen=seen: _has_left(f, ben, seen), NOTICED_S + LINGER_S + 5)
+                        server_s = max(server_s, time.monotonic() - began_s - LINGER_S)
                     os.kill(server.process.pid, signal.SIGCONT)
                     proxy.resume()
-                    await ada.wait(lambda: ada.is_settled, 30)
+                    await ada.wait(lambda: ada.is_settled, 60)
                 await _calm(server, ada)
                 log = await oracle.read_log(server.socket)
     oracle.check(log, [ada])
-    return {"rounds": rounds, "noticed after at most, s": round(slowest_s, 1), "messages": len(ada.sent)}
+    assert max(*slowest_s.values(), server_s) <= NOTICED_S, (slowest_s, server_s)
+    figures: dict[str, float] = {"rounds": rounds, "messages": len(ada.sent)}
+    figures |= {f"{kind} noticed after at most, s": round(took_s, 1) for kind, took_s in slowest_s.items()}
+    if not is_quick:
+        figures["a dead wire noticed by the server after at most, s"] = round(server_s, 1)
+    return figures
+
+
+def _has_left(frame: dict, ben: WireClient, seen: int) -> bool:
+    return frame["type"] == "user_left" and "ada" in frame["users"] and frame in ben.frames[seen:]
 
 
 async def _calm(server: ServerProcess, ada: LinkPerson) -> None:

@@ -113,8 +113,9 @@ CAMPAIGNS = [
     ),
     Campaign(
         "half-open",
-        "the wire goes dead without a word, or the server is stopped (SIGSTOP), in mid-sentence",
-        "noticed within 30 s (here pings are a second apart), whole again after",
+        "the wire goes dead without a word, the server is stopped (SIGSTOP), the client's machine sleeps (its clock "
+        "jumps), in mid-sentence; with the waits of a real client and server",
+        "noticed within 30 s, a dead wire by the server too; whole again after",
         whole.half_open,
         {"rounds": 6},
     ),
