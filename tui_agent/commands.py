@@ -90,8 +90,12 @@ COMMANDS: Final = Commands(
             lambda app, _: app.chat_screen.transcript.copy_code(), "f8", group="Look",
         ),
         Command(
-            "fold", "Fold the chosen message or open it, else the last folded one",
+            "fold", "Fold the chosen message or open it, else the last long one",
             lambda app, _: app.chat_screen.transcript.toggle_fold(), "f9", group="Look",
+        ),
+        Command(
+            "fold_all", "Fold all long answers, or open them all",
+            lambda app, _: app.say(app.chat_screen.transcript.fold_all()), slash="/fold", group="Look",
         ),
         Command("choose_previous", "Choose the message before", _nothing, "up", **_CHOSEN),
         Command("choose_next", "Choose the message after", _nothing, "down", **_CHOSEN),

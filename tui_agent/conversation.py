@@ -65,6 +65,7 @@ class Conversation:
         self.wall_s: Callable[[], float] = time.time
         self.left_at_s: dict[str, float] = {}  # who was here and left: monotonic
         self.scroll_position: object | None = None  # where the transcript stood when another room was shown
+        self.folds: dict[str, bool] = {}  # by entry: what the person folded (True) or opened
         self.listeners: list[Callable[[Conversation, Event], None]] = []  # hear each event after it was folded
         self._on_news = on_news
         self._changes: list[Change] = []

@@ -62,3 +62,36 @@ async def test_two_presses_of_escape_at_once_close_one_popup_and_nothing_breaks(
             await until(lambda: isinstance(app.screen, ChatScreen))
             await pilot.pause()
             assert len(app.screen_stack) == 1
+
+
+async def test_a_fold_stays_in_its_room_and_is_kept_while_one_looks_at_another(stage: Stage) -> None:
+    async with stage.app() as (app, pilot):
+
+        async def long_answer() -> None:
+            await pilot.press(*"go", "enter")
+            run = await stage.agent.wait_run()
+            run.say("\n\n".join(f"line {number}" for number in range(40)))
+            run.finish()
+            await until(lambda: app.conversation.chat.entries[-1].state == "done")
+            await pilot.pause()
+
+        def is_folded() -> bool:
+            return "more lines · enter opens" in "\n".join(
+                strip.text for strip in app.chat_screen._compositor.render_strips()
+            )
+
+        await long_answer()
+        await pilot.press("ctrl+up", "f9")
+        await until(is_folded)
+        await pilot.press("ctrl+o", *"ops", "enter")
+        await until(lambda: app.conversation.room == "ops" and app.conversation.is_live)
+        assert app.chat_screen.transcript.cursor is None, "what was chosen is of the other room"
+        assert app.focused is app.chat_screen.composer
+        await long_answer()
+        assert app.conversation.chat.entries[-1].key == "a:r1", "rooms count their answers alike"
+        assert not is_folded()
+        await pilot.press("f6")
+        await until(lambda: app.conversation.room == "main" and is_folded())
+        await pilot.press(*"/fold", "enter")
+        await until(lambda: app.frame.hint == "1 long answer opened.")
+        await until(lambda: not is_folded())

@@ -114,7 +114,7 @@ async def test_the_result_is_a_folded_message_that_enter_opens_and_folds(stage: 
     async with with_result(stage, worker) as (app, pilot):
         await until(lambda: "TASKS" not in panel(app))
         assert "First line of read." in on_screen(app)
-        assert "▸ 27 lines in all · enter opens" in on_screen(app)
+        assert "▸ 23 more lines · enter opens" in on_screen(app)
         assert "More 11" not in on_screen(app)
         await pilot.press("ctrl+up", "enter")
         assert "More 11" in on_screen(app)

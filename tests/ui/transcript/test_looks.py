@@ -66,14 +66,14 @@ async def test_a_result_is_folded_and_opens_by_key_and_by_click(hall) -> None:
     result = Entry("t1", "task", text, "Crawl", state="done", is_folded=True, has_markdown=True)
     async with hall(size=(80, 60), entries=[result]) as screen:
         assert not any("line 9" in row for row in screen.rows())
-        assert "enter opens" in screen.rows()[screen.row_with("lines in all")]
+        assert "75 more lines · enter opens" in screen.rows()[screen.row_with("line 1") + 2]
         screen.view.jump(-1)
         await screen.pilot.press("enter")
         await screen.pilot.pause()
         assert any("line 9" in row for row in screen.rows())
         screen.view.toggle_fold()
         await screen.pilot.pause()
-        await screen.pilot.click(Transcript, offset=(8, screen.row_with("lines in all")))
+        await screen.pilot.click(Transcript, offset=(8, screen.row_with("more lines")))
         assert any("line 9" in row for row in screen.rows())
 
 
@@ -84,9 +84,59 @@ async def test_a_fold_stays_when_the_entry_changes_and_a_short_one_says_nothing(
         screen.view.toggle_fold()
         screen.view.apply([Upsert(replace(long, note="ended early"))])
         await screen.pilot.pause()
-        assert any("lines in all" in row for row in screen.rows())
+        assert any("more lines" in row for row in screen.rows())
         assert any("ended early" in row for row in screen.rows())
-        assert sum("lines in all" in row for row in screen.rows()) == 1
+        assert sum("more lines" in row for row in screen.rows()) == 1
+
+
+LONG = "\n\n".join(f"line {number}" for number in range(40))
+
+
+def folds(screen) -> int:
+    return sum("enter opens" in row for row in screen.rows())
+
+
+async def test_a_folded_answer_says_how_much_it_hides_also_while_it_streams(hall) -> None:
+    async with hall(entries=[answered(1, "word " * 200), answered(2, LONG, state="streaming")]) as screen:
+        screen.view.jump(-1)
+        screen.view.toggle_fold()
+        await screen.pilot.pause()
+        assert "75 more lines" in screen.rows()[screen.row_with("line 1") + 2]
+        await screen.more("a2", "\n\nline 40")
+        assert "77 more lines" in screen.rows()[screen.row_with("line 1") + 2]
+        screen.view.jump(-1)
+        screen.view.toggle_fold()
+        await screen.pilot.pause()
+        assert any("more characters · enter opens" in row for row in screen.rows())
+
+
+async def test_with_nothing_chosen_f9_folds_the_last_long_answer_and_opens_it_again(hall) -> None:
+    short = Entry("t1", "task", "short", "Crawl", state="done", is_folded=True)
+    async with hall(entries=[answered(1, LONG), answered(2, LONG), short]) as screen:
+        screen.view.toggle_fold()
+        await screen.pilot.pause()
+        assert (screen.view.items.folds, folds(screen)) == ({"a2": True}, 1)
+        screen.view.toggle_fold()
+        await screen.pilot.pause()
+        assert (screen.view.items.folds, folds(screen)) == ({"a2": False}, 0)
+
+
+async def test_all_long_answers_fold_and_open_together_but_not_what_is_short_or_streams(hall) -> None:
+    entries = [
+        said(1, LONG), answered(2, LONG), answered(3, "short"), answered(4, LONG), answered(5, LONG, state="streaming"),
+    ]  # fmt: skip
+    async with hall(size=(80, 60), entries=entries) as screen:
+        assert screen.view.fold_all() == "2 long answers folded."
+        await screen.pilot.pause()
+        assert screen.view.is_following
+        assert [key for key, is_folded in screen.view.items.folds.items() if is_folded] == ["a2", "a4"]
+        screen.view.items.fold("a2", False)
+        assert screen.view.fold_all() == "1 long answer folded."
+        assert screen.view.fold_all() == "2 long answers opened."
+        await screen.pilot.pause()
+        assert not any(screen.view.items.folds.values())
+        await screen.show(answered(1, "short"))
+        assert screen.view.fold_all() == "No answer here is long enough to fold."
 
 
 async def test_the_screen_while_it_streams_ends_as_the_whole_text_would_look(hall) -> None:

@@ -66,6 +66,7 @@ class ChatScreen(Screen[None]):
     def draw(self, frame: Frame, changes: Sequence[Change]) -> None:
         """Show what changed in the transcript and what stands round it."""
         transcript = self.transcript
+        transcript.items.folds = frame.conversation.folds
         if changes:
             transcript.apply(changes)
         width, is_narrow, room = self._widths()
@@ -119,7 +120,9 @@ class ChatScreen(Screen[None]):
             self._dirty_widgets.update(waiting)
 
     def show_room(self, frame: Frame, position: object | None) -> None:
-        """Another room: all of it anew, where it stood when it was left."""
+        """Another room: all of it anew, where it stood when it was left. Nothing is chosen there."""
+        if self.transcript.drop_cursor():
+            self.composer.focus()
         self.draw(frame, [Reset(tuple(frame.conversation.entries))])
         self.transcript.restore(position if isinstance(position, Anchor) else None)
 

@@ -58,7 +58,7 @@ class Items:
         self._items: dict[str, Item] = {}
         self._places: dict[str, int] = {}
         self._kept: dict[str, None] = {}  # keys with a view, those looked at last at the end
-        self._folds: dict[str, bool] = {}  # what the person opened or folded
+        self.folds: dict[str, bool] = {}  # what the person opened or folded in this room
         self._new_since_s: float | None = None
 
     def __len__(self) -> int:
@@ -133,10 +133,11 @@ class Items:
             return 0
         first = 0
         item.more(text)
-        if item.view is not None:
+        if item.view is not None and not item.view.is_folded:
             first = item.view.feed(text)
             self._measured(self._places[key], item.view)
         else:
+            self._forget(key)  # a folded one says how much it hides
             self.heights.set(self._places[key], self._estimate(self._places[key]))
         return first
 
@@ -230,11 +231,16 @@ class Items:
     # ---- views ------------------------------------------------------------------------------------------
 
     def is_folded(self, item: Item) -> bool:
-        return self._folds.get(item.entry.key, item.entry.is_folded)
+        return self.folds.get(item.entry.key, item.entry.is_folded)
+
+    def rows_when_open(self, at: int) -> int:
+        """About how many rows its text has when it is not folded."""
+        item = self.item(at)
+        return estimate(item.entry, len(item.text), item.text.count("\n"), self.width, is_folded=False) - 2
 
     def fold(self, key: str, is_folded: bool) -> None:
         """Fold an entry or open it."""
-        self._folds[key] = is_folded
+        self.folds[key] = is_folded
         self._forget(key)
         self.heights.set(self._places[key], self._estimate(self._places[key]))
 

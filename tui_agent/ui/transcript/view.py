@@ -125,10 +125,10 @@ class View:
                 is_all = False
                 break
         if not is_all:
-            count = text.count("\n") + 1
-            words = f"▸ {count} lines in all · " if count > 1 else f"▸ {len(text):,} characters in all · "
+            rows = rows[:FOLD_ROWS]
+            words = f"▸ {_hidden(text, rows)} · "
             rows = [
-                *rows[:FOLD_ROWS],
+                *rows,
                 [Span(words, f"dim {OPENS}"), Span("enter", f"key {OPENS}"), Span(" opens", "dim")],
             ]
         self._add(Part(rows=rows))
@@ -284,6 +284,14 @@ class View:
         if low >= len(self.parts) - 1:
             return 0, self.head_row
         return low, row_in(self.part(low), offset)
+
+
+def _hidden(text: str, rows: list[Row]) -> str:
+    """How much of a text comes behind these rows of it, in words."""
+    end = max([span.end for row in rows for span in row], default=0)
+    rest = text[max(0, end) :].strip("\n")
+    lines = rest.count("\n") + 1
+    return f"{lines:,} more lines" if lines > 1 else f"{len(rest):,} more characters"
 
 
 def row_in(part: Part, offset: int) -> int:

@@ -15,8 +15,9 @@ from tui_agent.state.markdown_layout import COPY
 from tui_agent.state.wrap import Row, Span, cells
 from tui_agent.ui.transcript.pane import Pane
 from tui_agent.ui.transcript.selection import Place, Selection, source_of, word_at, word_edge
-from tui_agent.ui.transcript.view import OPENS
+from tui_agent.ui.transcript.view import FOLD_ROWS, OPENS
 
+LONG_ROWS: Final = 12  # an answer of so many rows is long
 LOOK_FOR_TEXT: Final = 60  # rows that a selection by key steps over because they show no text
 
 
@@ -195,10 +196,34 @@ class Transcript(Pane, can_focus=True):
         return had
 
     def toggle_fold(self) -> None:
-        """Fold the chosen message, or open it; else the last one that is folded."""
-        key = self.cursor or self._last(lambda at: self.items.is_folded(self.items.item(at)))
+        """Fold the chosen message, or open it; else open the last one that is folded, else fold the last long one."""
+
+        def hides(at: int) -> bool:
+            return self.items.is_folded(self.items.item(at)) and self.items.rows_when_open(at) > FOLD_ROWS
+
+        key = self.cursor or self._last(hides) or self._last(self._is_long)
         if key is not None:
             self._toggle(key)
+
+    def fold_all(self) -> str:
+        """Fold all long answers that have ended; open them where all are folded. What it did, as a sentence."""
+        keys = [self.items.order[at] for at in range(len(self.items)) if self._is_long(at)]
+        if not keys:
+            return "No answer here is long enough to fold."
+        is_folding = not all(self.items.is_folded(self.items.by_key(key)) for key in keys)
+        keys = [key for key in keys if self.items.is_folded(self.items.by_key(key)) != is_folding]
+        for key in keys:
+            self.items.fold(key, is_folding)
+        self.settle()
+        self.refresh()
+        if self.cursor is not None:
+            self.show_entry(self.items.place(self.cursor))
+        return f"{len(keys)} long {'answer' if len(keys) == 1 else 'answers'} {'folded' if is_folding else 'opened'}."
+
+    def _is_long(self, at: int) -> bool:
+        entry = self.items.item(at).entry
+        has_ended = entry.kind in ("answer", "task") and entry.state not in ("thinking", "streaming")
+        return has_ended and self.items.rows_when_open(at) >= LONG_ROWS
 
     def _toggle(self, key: str) -> None:
         item = self.items.by_key(key)
