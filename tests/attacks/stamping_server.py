@@ -9,47 +9,29 @@ import argparse
 import asyncio
 import os
 import sys
-import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from bench.serve import BenchAgent
 from server import app
-from server.agents.base import Cost, Finished, Note, Question, Text
+from server.agents.base import Finished, Note, Question, Text
 from server.config import ServerSettings
-from server.protocol import Usage
 
 PER_S = 100
 
 
-class StampingAgent:
+class StampingAgent(BenchAgent):
     """Every piece is the time (monotonic, in seconds) at which it was said."""
 
     name = model = "stamps"
 
     def __init__(self, pieces: int) -> None:
-        self._pieces = pieces
-
-    async def prepare(self) -> None: ...
+        super().__init__(pieces, PER_S, 0, stamped=True)
 
     async def answer(self, question: Question) -> AsyncGenerator[Text | Note | Finished, None]:
-        loop = asyncio.get_running_loop()
-        began_s = loop.time()
         padding = "x" * 2000 if question.asked[-1].content == "fat" else ""
-        for number in range(self._pieces):
-            await asyncio.sleep(max(0.0, began_s + number / PER_S - loop.time()))
-            yield Text(f"{time.monotonic():.6f} {padding}")
-        yield Finished("end_turn", Usage(input_tokens=1, output_tokens=self._pieces))
-
-    def most(self, question: Question) -> Cost:
-        return Cost(0, 0)
-
-    def partial_cost(self, question: Question, answer: str) -> Cost:
-        return Cost(0, 0)
-
-    def cost(self, usage: Usage) -> Cost:
-        return Cost(0, 0)
-
-    async def close(self) -> None: ...
+        async for event in super().answer(question):
+            yield Text(event.content + padding) if isinstance(event, Text) else event
 
 
 def main() -> None:

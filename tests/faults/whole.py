@@ -21,6 +21,7 @@ from tests.faults import oracle
 from tests.faults.people import QUICK, LinkPerson, talking
 from tests.faults.proxy import Proxy
 from tui_agent.link.address import parse_address
+from tui_agent.link.base import StatusChanged
 from tui_agent.link.connection import RoomLink, Times
 
 NOTICED_S = 30.0
@@ -73,22 +74,24 @@ def _ends(frame: dict, run: str) -> bool:
 
 
 async def rolling_restart(folder: Path, seed: int, clients: int, most_percent: int = 15) -> dict[str, float]:
-    """The server is replaced under a crowd on the real link: all come back, and not all at once."""
+    """The server is replaced under a crowd on the real link: all come back, and not all at once.
+
+    What counts is when each attempt was due. So many clients in one process come later than that, and in heaps, which
+    as many machines would not: when the attempts arrived is told beside it.
+    """
     chance = random.Random(seed)
     env = {"TUI_AGENT_CONNECTIONS": "2000", "TUI_AGENT_CONNECTIONS_PER_USER": "2000"}
     attempts: list[float] = []
     links: list[RoomLink] = []
-    lived: Counter[int] = Counter()
+    due_s: list[float] = []
     async with ServerProcess(folder, "--agent", "demo", env=env) as server:
         async with Proxy(server.socket) as proxy:
 
             async def stay(number: int) -> None:
                 link = links[number]
                 async for event in link.events():
-                    if getattr(getattr(event, "status", None), "phase", "") == "live" and not getattr(
-                        event.status, "latency_ms", None
-                    ):
-                        lived[number] += 1
+                    if isinstance(event, StatusChanged) and event.status.phase == "waiting":
+                        due_s.append(time.monotonic() + event.status.retry_in_s)
 
             for number in range(clients):
                 links.append(
@@ -113,17 +116,23 @@ async def rolling_restart(folder: Path, seed: int, clients: int, most_percent: i
                     await link.close()
                 for task in tasks:
                     task.cancel()
-    first_s = min(attempts)
-    tenths = Counter(int((at_s - first_s) / 0.1) for at_s in attempts)
-    share = max(tenths.values()) / len(attempts)
-    assert share * 100 <= most_percent, f"{share:.0%} of {len(attempts)} attempts in one tenth of a second"
+    percent = fullest_tenth(due_s)
+    assert percent <= most_percent, f"{percent:.0f} % of {len(due_s)} attempts in one tenth of a second"
     return {
         "clients": clients,
         "back": sum(link.status.phase in ("live", "closed") for link in links),
         "all back after, s": round(back_s, 1),
         "attempts": len(attempts),
-        "most in 100 ms, %": round(share * 100, 1),
+        "due in the fullest 100 ms, %": round(percent, 1),
+        "arrived in the fullest 100 ms, %": round(fullest_tenth(attempts), 1),
     }
+
+
+def fullest_tenth(times_s: list[float]) -> float:
+    """How many percent fall into the fullest tenth of a second, counted from the first."""
+    first_s = min(times_s)
+    tenths = Counter(int((at_s - first_s) / 0.1) for at_s in times_s)
+    return 100 * max(tenths.values()) / len(times_s)
 
 
 async def _all_live(links: list[RoomLink], *, since: int = 0, proxy: Proxy | None = None) -> None:
