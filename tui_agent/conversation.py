@@ -26,7 +26,8 @@ from server.protocol import (
     Welcome,
 )
 from tui_agent.link.base import Link, LinkEvent, LinkStatus, PendingChanged, Received, StatusChanged
-from tui_agent.state.chat import Change, Chat, Remove, Upsert
+from tui_agent.state.changes import Change, Remove, Upsert
+from tui_agent.state.chat import Chat
 from tui_agent.state.clean import clean_line
 from tui_agent.state.entry import Entry
 

@@ -12,7 +12,8 @@ from server.core import room_tasks
 from server.core.log import Log
 from server.core.task import Moved, OpenTask, Outcome
 from server.protocol import decode_durable, encode
-from tui_agent.state.chat import Chat, Prepend, Remove, Reset, Stream, Upsert
+from tui_agent.state.changes import Prepend, Remove, Reset, Stream, Upsert
+from tui_agent.state.chat import Chat
 from tui_agent.state.entry import Entry
 
 TEXT = st.text(alphabet="ab \n\r\x1b\u0301é漢😀[/]*", min_size=1, max_size=12).filter(lambda text: text.strip() != "")

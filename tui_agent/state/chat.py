@@ -4,14 +4,12 @@
 Offsets count raw code points, so the raw length of the open answer is kept beside the cleaned text. An answer stands
 right after the last message it was asked, as it does when history is read later.
 
-All foreign text is cleaned here, once.
+All foreign text is cleaned once: here, and in `told` and `tasks` what is durable.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from zlib import crc32
 
 from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
@@ -42,50 +40,21 @@ from server.protocol import (
     Welcome,
 )
 from tui_agent.state import tasks
+from tui_agent.state.changes import Change, Prepend, Remove, Reset, Stream, Upsert
 from tui_agent.state.clean import Cleaner, clean_line, clean_text
 from tui_agent.state.entry import Entry, EntryState
 from tui_agent.state.tasks import Away, EndedTask
+from tui_agent.state.told import (
+    answer_entry,
+    cleared_entry,
+    hue_of,
+    key_of,
+    message_entry,
+    submitted_entry,
+    task_entry,
+)
 
-HUES = 5
 OFFERED = "written a while ago and never sent · /resend sends it, /discard drops it"
-_STOPPED_SHORT = {
-    "max_tokens": "the answer was cut at the model's length limit; ask it to go on",
-    "size_limit": "the answer was cut at the size limit; ask it to go on",
-    "model_context_window_exceeded": "the conversation fills the model's context; /clear makes room",
-}
-
-
-class Upsert(Struct, frozen=True):
-    """The entry with this key is now so. A new one stands after `after` (a key), or at the end."""
-
-    entry: Entry
-    after: str | None = None
-
-
-class Stream(Struct, frozen=True):
-    """More text of an entry, cleaned."""
-
-    key: str
-    text: str
-
-
-class Remove(Struct, frozen=True):
-    key: str
-
-
-class Reset(Struct, frozen=True):
-    """All entries anew."""
-
-    entries: tuple[Entry, ...]
-
-
-class Prepend(Struct, frozen=True):
-    """Older entries, before all others."""
-
-    entries: tuple[Entry, ...]
-
-
-Change = Upsert | Stream | Remove | Reset | Prepend
 
 
 class Person(Struct):
@@ -106,11 +75,6 @@ class Running(Struct):
     note: str = ""
     cleaner: Cleaner = field(default_factory=Cleaner)
     pieces: list[str] = field(default_factory=list)  # cleaned, not yet in the entry: joined when it is looked at
-
-
-def hue_of(name: str) -> int:
-    """A person's colour: the same on every screen."""
-    return crc32(name.encode(), 1) % HUES
 
 
 class Chat:
@@ -159,7 +123,7 @@ class Chat:
 
     def sending(self, cid: str, text: str, time_s: float, *, is_offered: bool = False) -> list[Change]:
         """A message was given to the link; an offered one is too old to go out by itself."""
-        key = self._key(self.me, cid)
+        key = key_of(self.me, cid)
         if key in self._entries:
             return []
         entry = Entry(
@@ -176,12 +140,8 @@ class Chat:
 
     def forget(self, cid: str) -> list[Change]:
         """An unsent message was given up."""
-        key = self._key(self.me, cid)
+        key = key_of(self.me, cid)
         return [Remove(key)] if self._mine.pop(key, None) is not None else []
-
-    @staticmethod
-    def _key(user: str, cid: str) -> str:
-        return f"m:{user}:{cid}"
 
     # ---- events -------------------------------------------------------------------------------------
 
@@ -290,30 +250,16 @@ class Chat:
         match event:
             case UserMessage():
                 return self._message(event)
-            case Done():
-                self.usage = event.usage
-                note = _STOPPED_SHORT.get(event.stop_reason, "")
-                return self._ended(event, event.content, "done", note)
-            case Interrupted():
-                by = clean_line(event.by or "")
-                note = {
-                    "server_restart": "cut off by a restart of the server",
-                    "clear": f"stopped: {by} cleared the conversation",
-                }.get(event.reason, f"interrupted by {by}")
-                return self._ended(
-                    event, event.content, "cut" if event.reason == "server_restart" else "interrupted", note
-                )
-            case Error():
-                content = "" if event.content is UNSET else event.content
-                return self._ended(event, content, "failed", clean_line(event.message))
+            case Done() | Interrupted() | Error():
+                if isinstance(event, Done):
+                    self.usage = event.usage
+                return self._ended(event)
             case Cleared():
                 # A replay comes after the welcome, whose queue is the present one: later messages stay in it.
                 self._queue = [id for id in self._queue if id > event.id]
                 changes = self._requeue()
-                text = f"{clean_line(event.by)} cleared the conversation; the agent starts afresh"
-                notice = Entry(f"n:{event.id}", "notice", text, time_s=seconds(event.time), id=event.id)
                 self.usage = None
-                return [*changes, self._put(notice)]
+                return [*changes, self._put(cleared_entry(event))]
             case TaskSubmitted():
                 return self._task_submitted(event)
             case Complete():
@@ -322,13 +268,9 @@ class Chat:
                 return []
 
     def _message(self, event: UserMessage) -> list[Change]:
-        user = clean_line(event.user)
-        key = self._key(user, event.cid)
+        entry = message_entry(event, self.me)
+        key = entry.key
         self._mine.pop(key, None)
-        entry = Entry(
-            key, "message", clean_text(event.content), user, is_own=user == self.me, hue=hue_of(user),
-            time_s=seconds(event.time), state="sent", id=event.id, run=event.run,
-        )  # fmt: skip
         self._message_of[event.id] = key
         # It now stands where the log has it, behind what was durable before and before what is still being sent.
         self._entries.pop(key, None)
@@ -341,24 +283,16 @@ class Chat:
             changes += self._requeue()
         return changes
 
-    def _ended(self, event: Done | Interrupted | Error, content: str, state: EntryState, note: str) -> list[Change]:
-        assert event.run is not UNSET
+    def _ended(self, event: Done | Interrupted | Error) -> list[Change]:
         if self.running is not None and self.running.run == event.run:
             self.running = None
         asked = [] if event.asked is UNSET else event.asked
-        entry = Entry(
-            f"a:{event.run}", "answer", clean_text(content), self.agent or "agent", state=state, note=note,
-            time_s=None if event.time is UNSET else seconds(event.time),
-            id=None if event.id is UNSET else event.id, run=event.run, has_markdown=True,
-        )  # fmt: skip
-        return [*self._taken_up(asked), self._put(entry, asked)]
+        return [*self._taken_up(asked), self._put(answer_entry(event, self.agent or "agent"), asked)]
 
     def _task_submitted(self, event: TaskSubmitted) -> list[Change]:
         info = tasks.submitted(event)
         self.tasks.setdefault(event.task, info)  # a welcome may have told more of it
-        who = f"the agent took on a task for {info.user}" if event.run is not UNSET else f"{info.user} gave a task"
-        text = f"{who}: {info.title}"
-        return [self._put(Entry(f"n:{event.id}", "notice", text, time_s=seconds(event.time), id=event.id))]
+        return [self._put(submitted_entry(event, info))]
 
     def _task_ended(self, event: Complete) -> list[Change]:
         task = tasks.ended(event, self.tasks.pop(event.task, None))
@@ -482,7 +416,7 @@ class Chat:
     # ---- the rest -----------------------------------------------------------------------------------------
 
     def _acked(self, event: Ack) -> list[Change]:
-        key = self._key(self.me, event.ref)
+        key = key_of(self.me, event.ref)
         mine = self._mine.get(key)
         if mine is None or mine.state == "sent":
             return []
@@ -492,7 +426,7 @@ class Chat:
     def _refused(self, event: Error) -> list[Change]:
         if event.ref is UNSET or event.ref is None:
             return []
-        key = self._key(self.me, event.ref)
+        key = key_of(self.me, event.ref)
         mine = self._mine.get(key)
         if mine is None:
             return []
@@ -516,23 +450,6 @@ class Chat:
         person = self.people.get(clean_line(event.user))
         if person is not None:
             person.is_typing = event.active
-
-
-def task_entry(task: EndedTask) -> Entry:
-    """The result of a task, as a message that is open."""
-    states: dict[str, EntryState] = {"completed": "done", "canceled": "interrupted"}
-    return Entry(
-        f"t:{task.task}", "task", task.result, task.title, state=states.get(task.status, "failed"), note=task.note,
-        time_s=seconds(task.time), has_markdown=True,
-    )  # fmt: skip
-
-
-def seconds(time: str) -> float | None:
-    """Unix seconds of an RFC 3339 time; None when it is none."""
-    try:
-        return datetime.fromisoformat(time).timestamp()
-    except ValueError:
-        return None
 
 
 def _first_id(events: Sequence[DurableEvent]) -> int:

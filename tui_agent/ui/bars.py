@@ -10,7 +10,8 @@ from textual.content import Content
 from textual.widget import Widget
 
 from tui_agent.link.base import LinkStatus
-from tui_agent.state.chat import Chat, hue_of
+from tui_agent.state.chat import Chat
+from tui_agent.state.told import hue_of
 from tui_agent.ui.frame import NARROW, Frame
 from tui_agent.ui.task_rows import tasks_brief
 

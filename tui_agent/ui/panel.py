@@ -8,7 +8,8 @@ from textual.app import RenderResult
 from textual.content import Content
 from textual.widget import Widget
 
-from tui_agent.state.chat import Chat, hue_of
+from tui_agent.state.chat import Chat
+from tui_agent.state.told import hue_of
 from tui_agent.ui.bars import DIM, HUES, lines_of
 from tui_agent.ui.frame import Frame
 from tui_agent.ui.task_rows import tasks_rows

@@ -8,8 +8,9 @@ from msgspec import UNSET
 from textual.content import Content
 
 from server.protocol import TaskInfo
-from tui_agent.state.chat import Chat, seconds
+from tui_agent.state.chat import Chat
 from tui_agent.state.tasks import left_s, left_words, step_words
+from tui_agent.state.told import seconds
 
 DIM = "$foreground 56%"
 MOST_TASKS = 6

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.pilot import Pilot
 
 from tui_agent.commands import COMMANDS
-from tui_agent.state.chat import Reset, Stream, Upsert
+from tui_agent.state.changes import Reset, Stream, Upsert
 from tui_agent.state.entry import Entry
 from tui_agent.ui.themes import DAWN, DUSK
 from tui_agent.ui.transcript.widget import Transcript

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from tests.ui.transcript.conftest import answered, said
-from tui_agent.state.chat import Chat, Stream
+from tui_agent.state.changes import Stream
+from tui_agent.state.chat import Chat
 from tui_agent.state.clean import clean_text
 
 STALL_S = 0.25

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.ui.transcript.conftest import answered, said
-from tui_agent.state.chat import Stream, Upsert
+from tui_agent.state.changes import Stream, Upsert
 from tui_agent.state.entry import Entry
 from tui_agent.ui.transcript.widget import Transcript
 

@@ -7,7 +7,7 @@ import time
 from msgspec.structs import replace
 
 from tests.ui.transcript.conftest import answered, said
-from tui_agent.state.chat import Prepend, Remove, Upsert
+from tui_agent.state.changes import Prepend, Remove, Upsert
 from tui_agent.ui.transcript.widget import Transcript
 
 MANY = [said(number) for number in range(200)]

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
 
-from tui_agent.state.chat import Change, Reset
+from tui_agent.state.changes import Change, Reset
 from tui_agent.state.command import Commands
 from tui_agent.ui.bars import Bar, banner_content, is_banner_due, top_content
 from tui_agent.ui.composer import Composer

@@ -19,10 +19,12 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from server.protocol import TaskInfo
-from tui_agent.state.chat import Chat, Reset, seconds, task_entry
+from tui_agent.state.changes import Reset
+from tui_agent.state.chat import Chat
 from tui_agent.state.command import Commands, shown_key
 from tui_agent.state.entry import Entry
 from tui_agent.state.tasks import MARKS, EndedTask, left_s, left_words, step_words
+from tui_agent.state.told import seconds, task_entry
 from tui_agent.ui.dialog import DIM, dialog_head
 from tui_agent.ui.screens.modal import Modal
 from tui_agent.ui.task_rows import progress_bar

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from tui_agent.state.chat import Change, Prepend, Remove, Reset, Stream, Upsert
+from tui_agent.state.changes import Change, Prepend, Remove, Reset, Stream, Upsert
 from tui_agent.state.entry import Entry
 from tui_agent.ui.transcript.heights import Heights
 from tui_agent.ui.transcript.view import View, estimate, lead_height

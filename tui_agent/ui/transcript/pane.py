@@ -19,7 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui_agent.state import markdown_code
-from tui_agent.state.chat import Change, Reset
+from tui_agent.state.changes import Change, Reset
 from tui_agent.state.wrap import Row, Span, cut
 from tui_agent.ui.transcript.items import Items
 from tui_agent.ui.transcript.looks import glyph_of, style_of

@@ -9,7 +9,7 @@ from textual import events
 from textual.geometry import Offset
 from textual.message import Message
 
-from tui_agent.state.chat import Change
+from tui_agent.state.changes import Change
 from tui_agent.state.markdown import Document
 from tui_agent.state.markdown_layout import COPY
 from tui_agent.state.wrap import Row, Span, cells
