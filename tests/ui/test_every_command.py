@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from textual.widgets import OptionList
 
 from tests.looks.scenes import SCENES, Scene, scene
 from tests.ui.conftest import until
 from tui_agent.commands import COMMANDS
-from tui_agent.state.command import Commands
+from tui_agent.state.command import Commands, shown_key
 from tui_agent.ui.screens.chat import ChatScreen
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -274,3 +276,28 @@ async def test_keys_of_the_config_are_bound_and_wrong_ones_are_named_with_file_l
         "line 1: `theme`: there is no such theme; the default is used.",
     ]
     assert app.theme == "dusk"
+
+
+async def test_the_palettes_keys_stand_in_one_column_and_no_word_is_cut() -> None:
+    async with scene(SIZE) as shown:
+        await SCENES["empty"](shown)
+        await open_list(shown, "ctrl+p", "picker")
+        for size in (SIZE, (80, 24), (50, 20)):
+            await shown.pilot.resize_terminal(*size)
+            await shown.settle()
+            rows = {each.id: str(each.prompt).split("\n") for each in shown.app.screen.query_one(OptionList).options}
+            assert max(len(line) for lines in rows.values() for line in lines) < size[0] - 4
+            column = rows["page_up"][0].index("pgup")
+            for command in COMMANDS:
+                if command.in_palette:
+                    lines = rows[command.name]
+                    assert words(line[:column] for line in lines) == command.title.split(), size
+                    keys = [*(shown_key(key) for key in command.keys), *command.slash.split()]
+                    assert words(line[column:] for line in lines) == keys, size
+        await shown.pilot.resize_terminal(1, 1)
+        await shown.settle()
+    assert shown.app.crash is None
+
+
+def words(parts: Iterable[str]) -> list[str]:
+    return " ".join(parts).split()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 from textual import events, on
@@ -17,12 +18,13 @@ from tui_agent.ui.dialog import dialog_head
 from tui_agent.ui.screens.modal import Modal
 
 ASIDE_AT: Final = 60
+ASIDE_CELLS: Final = 13  # what a narrow list has for it
 NOTHING: Final = Content("")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One choice. `search` is what typing is compared with; `aside` stands behind it, at the end of a narrow line."""
+    """One choice. `search` is what typing is compared with; `aside` stands behind it, in a column."""
 
     id: str
     content: Content
@@ -86,15 +88,21 @@ class Picker(Modal[str | None]):
             view.highlighted = ids.index(self._first) if not text and self._first in ids else 0
 
     def _line(self, row: Row) -> Content:
-        """In a narrow window the keys are whole and the words give way."""
+        """The words, and the keys in a column that is straight over all rows; what is too long for its part wraps."""
         if not row.aside:
             return row.content
         width = self.query_one(Input).size.width - 1  # the list's scroll bar takes one
-        content, at = row.content, max(ASIDE_AT, row.content.cell_length + 2)
-        if width > 0 and at + row.aside.cell_length > width:
-            at = max(0, width - row.aside.cell_length)
-            content = content.truncate(max(0, at - 2), ellipsis=True)
-        return content + Content(" " * (at - content.cell_length)) + row.aside
+        rows = [each for each in self._rows if each.aside]
+        at = max(ASIDE_AT, 2 + max(each.content.cell_length for each in rows))
+        if width > 0:
+            longest = max(each.aside.cell_length for each in rows)
+            at = min(at, max(width - min(ASIDE_CELLS, longest), width // 2, 3))
+        lines = []
+        asides = row.aside.wrap(max(1, width - at))
+        for words, keys in zip_longest(row.content.wrap(max(1, at - 2)), asides, fillvalue=NOTHING):
+            words, keys = words.rstrip(), keys.rstrip()
+            lines.append(words + Content(" " * (at - words.cell_length)) + keys if keys else words)
+        return Content("\n").join(lines)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw_anew)
