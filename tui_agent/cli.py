@@ -81,7 +81,10 @@ def _main(argv: list[str]) -> int:
         if sentence is not None:
             say(sentence)
             return USAGE
-    if settings.plain:
+    is_dumb = os.environ.get("TERM") == "dumb"
+    if is_dumb and not settings.plain:
+        say("This terminal (TERM=dumb) can show no screen, so the chat comes in lines, as with --plain.")
+    if settings.plain or is_dumb:
         from tui_agent.plain.entering import main as plain
 
         return plain(settings)

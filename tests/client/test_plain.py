@@ -134,6 +134,21 @@ async def test_a_terminal_gets_lines_and_no_escape_of_ours(
     assert term != "dumb" or "\x1b" not in shown.text
 
 
+async def test_a_dumb_terminal_gets_lines_unasked_and_is_told_why(
+    command: Command, server: WireServer, url: str
+) -> None:
+    argv = [sys.executable, "-P", "-m", "tui_agent.cli", "--server", url]
+    async with terminal(argv, env=command.environ | {"TERM": "dumb"}, cwd=command.folder) as shown:
+        await shown.wait_written("(TERM=dumb) can show no screen")
+        await shown.wait_written("You are in #main")
+        shown.type("hello\n")
+        await shown.wait_written("fake: One two and hello.")
+        shown.type("/quit\n")
+        await asyncio.wait_for(shown.process.wait(), 10)
+    assert shown.process.returncode == 0
+    assert "\x1b" not in shown.text
+
+
 async def test_ctrl_c_stops_the_answer_and_twice_quits(command: Command, server: WireServer, url: str) -> None:
     server.answer = None
     async with at_terminal(command, "--server", url, term="dumb") as shown:

@@ -87,7 +87,7 @@ async def test_three_hundred_resizes_in_mid_answer_and_a_screen_of_one_cell(tmp_
 @pytest.mark.parametrize(
     "env",
     [
-        {"TERM": "dumb"},
+        {"TERM": "unknown"},
         {"TERM": "linux"},
         {"TERM": ""},
         {"LANG": "POSIX", "LC_ALL": "POSIX"},
@@ -95,7 +95,7 @@ async def test_three_hundred_resizes_in_mid_answer_and_a_screen_of_one_cell(tmp_
         {"NO_COLOR": "1"},
         {"COLUMNS": "0", "LINES": "zero"},
     ],
-    ids=["dumb", "linux", "no TERM", "POSIX", "latin-1", "no colour", "odd sizes"],
+    ids=["unknown", "linux", "no TERM", "POSIX", "latin-1", "no colour", "odd sizes"],
 )
 async def test_poor_terminals_are_lived_with(tmp_path: Path, env: dict[str, str]) -> None:
     async with chat(tmp_path, **env) as (server, terminal):
