@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from tui_agent.state.markdown import Block, Document
+from tui_agent.state.markdown import Document
+from tui_agent.state.markdown_block import Block
 from tui_agent.state.markdown_layout import lay_out
 from tui_agent.state.wrap import Row
 
@@ -69,6 +70,18 @@ LINES = (
     "_a_b_c_ __d__",
     "***both*** **a*b**",
     "![alt](https://x.org/i.png)",
+    "see [text][Ref] and [ref][], [REF] or ![pic][ref]",
+    "- a [one]",
+    "| [one] | [ref] |",
+    "[ref]: https://ref.example/long/target",
+    "[one]: <https://one.example> 'title'",
+    "> [quoted one]: https://q.example",
+    "[Ref]: https://second.example",
+    "[no]: javascript:x",
+    "[^1]: a note with [ref]",
+    "- [one]: https://item.example",
+    "noted[^1] and [^1]",
+    "# Heading with [one][]",
 )
 
 

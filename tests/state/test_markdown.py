@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.state.markdown_texts import documents, parsed, pieces, rows_of, shown
 from tui_agent.state import markdown_code
 from tui_agent.state.markdown import LINE_CHARS, MOST_LINES, Document
+from tui_agent.state.markdown_block import Block
 from tui_agent.state.markdown_layout import lay_out
-from tui_agent.state.wrap import cells
+from tui_agent.state.wrap import Row, cells
 
 markdown_code.load("python")
 markdown_code.load("sh")
@@ -19,13 +23,18 @@ markdown_code.load("sh")
 @given(pieces(documents()), st.integers(4, 90))
 def test_however_the_text_was_cut_the_rows_are_those_of_the_whole(parts: list[str], width: int) -> None:
     document = Document()
-    kept: list[tuple[object, object]] = []
+    kept: list[tuple[Block, list[Row]]] = []
     for part in parts:
         document.feed(part)
         for block in document.tail(is_open=True):
             lay_out(block, width, is_open=True)
+        for number in document.changed():
+            if number < len(kept):
+                kept[number] = (document.blocks[number], lay_out(document.blocks[number], width))
         kept += [(block, lay_out(block, width)) for block in document.blocks[len(kept) :]]
-    assert all(lay_out(block, width) == rows for block, rows in kept)  # type: ignore[arg-type]
+    document.tail()
+    changed = document.changed()
+    assert all(number in changed or lay_out(block, width) == rows for number, (block, rows) in enumerate(kept))
     rows = [row for block in document.blocks + document.tail() for row in lay_out(block, width)]
     assert rows == rows_of("".join(parts), width)
 
@@ -125,9 +134,86 @@ def test_a_string_over_several_parts_of_a_fence_keeps_its_colour() -> None:
         assert looks == {"block code_string"}
 
 
-def test_html_references_and_other_schemes_are_shown_as_they_are() -> None:
+def test_html_unknown_references_and_other_schemes_are_shown_as_they_are() -> None:
     text = "<b>x</b> [a][b] [c](file:///etc) [d](javascript:e) [/] list[int]"
     assert shown(text, 80) == [text]
+
+
+DEFINED = "\n\n[ref]: https://ref.example"
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "links"),
+    [
+        ("[text][ref]" + DEFINED, ["text"], ["https://ref.example"]),
+        ("[*a* `b`][ref]" + DEFINED, ["a b"], ["https://ref.example"] * 3),
+        ("[Ref][] and [rEF]" + DEFINED, ["Ref and rEF"], ["https://ref.example"] * 2),
+        ("[a  b\nc]\n\n[A B   C]: <https://x.y> 'title'", ["a  b c"], ["https://x.y"]),
+        ("[\u1e9e]\n\n[SS]: https://x.y (title)", ["\u1e9e"], ["https://x.y"]),
+        ("![pic][ref]" + DEFINED, ["pic"], ["https://ref.example"]),
+        ("[text][none] [none]" + DEFINED, ["[text][none] [none]"], []),
+        ("[text][ref]", ["[text][ref]"], []),
+        ("[ref]" + DEFINED + "\n[ref]: https://second.example", ["ref"], ["https://ref.example"]),
+        ("> [a]: https://x.y\n\n[a]", ["a"], ["https://x.y"]),
+        ("- [a]: https://x.y\n\n[a]", ["•", "", "a"], ["https://x.y"]),
+        ("words\n[a]: https://x.y", ["words [a]: https://x.y"], ["https://x.y"]),
+        ("[a]: javascript:alert(1)\n\n[a]", ["[a]: javascript:alert(1)", "", "[a]"], []),
+        ("[a]: https://x.y and more", ["[a]: https://x.y and more"], ["https://x.y"]),
+        ("```\n[a]: https://x.y\n```\n[a]", None, []),
+        ("`[ref]` \\[ref] [ref\\]" + DEFINED, ["[ref] [ref] [ref]"], []),
+        ("[a [ref] b][ref]" + DEFINED, ["[a ref b]ref"], ["https://ref.example"] * 2),
+        ("[ref](https://in.line)" + DEFINED, ["ref"], ["https://in.line"]),
+        ("# [ref]" + DEFINED, ["ref"], ["https://ref.example"]),
+        ("| [ref] | b |\n|---|---|\n| [x][ref] | y |" + DEFINED, None, ["https://ref.example"] * 2),
+        ("x[^1]\n\n[^1]: first\n[^n]: second", ["x\u00b9", "", "\u00b9 first", "[n] second"], []),
+        ("x[^n]\n\n[^n]: a [ref]\n    more" + DEFINED, ["x[n]", "", "[n] a ref more"], ["https://ref.example"]),
+        ("x[^1] [^a-z]", ["x[^1] [^a-z]"], []),
+        ("[t][^1]\n\n[^1]: [/] [b]", ["[t]\u00b9", "", "\u00b9 [/] [b]"], []),
+    ],
+)
+def test_references_are_links_where_they_are_defined(text: str, rows: list[str] | None, links: list[str]) -> None:
+    assert rows is None or shown(text, 60) == rows
+    assert [span.link for row in rows_of(text, 60) for span in row if span.link] == links
+
+
+def test_a_definition_that_comes_late_repaints_only_the_blocks_that_use_it() -> None:
+    document = Document()
+    document.feed("a [x]\n\nb\n\n| [t][X] |\n|---|\n\n- [y]\n\n")
+    assert document.changed() == set()
+    assert "".join(span.text for row in lay_out(document.blocks[0], 40) for span in row) == "a [x]"
+    for begun in ("[", "x", "]:", " https://x.", 'y "tit', 'le"'):
+        document.feed(begun)
+        assert document.tail(is_open=True) == []
+    assert document.changed() == set()
+    document.tail()  # no more comes: the last line needs no end
+    assert document.changed() == {0, 2}
+    document.feed("\n")
+    document.tail(is_open=True)
+    document.changed()
+    assert "".join(span.text for row in lay_out(document.blocks[0], 40) for span in row) == "a x"
+    document.feed("[x]: https://again.example\n[z]: https://z.example\n")
+    assert document.changed() == set()
+
+
+def test_five_thousand_references_and_definitions_cost_what_they_are_long() -> None:
+    def took(count: int) -> float:
+        uses = " ".join(f"[r{number}]" for number in range(count))
+        text = uses + "\n\n" + "".join(f"[r{number}]: https://x.y/{number}\n" for number in range(count))
+        began = time.process_time()
+        document = Document()
+        for at in range(0, len(text), 4096):
+            document.feed(text[at : at + 4096])
+            document.tail(is_open=True)
+        blocks = document.blocks + document.tail()
+        found = [span.link for block in blocks for row in lay_out(block, 100) for span in row if span.link]
+        spent = time.process_time() - began
+        assert len(found) >= count
+        return spent
+
+    took(100)
+    few, many = min(took(1000) for _ in range(3)), min(took(5000) for _ in range(3))
+    assert many < 12 * few
+    assert many < 1.0
 
 
 def test_a_long_line_is_cut_but_nothing_of_it_is_lost() -> None:

@@ -5,17 +5,22 @@ result does not depend on how the text was cut into pieces. What is long is cut 
 for each item, a table one for each 50 rows, a fence one for each few lines, a line one for each 4,000 characters. So
 more text costs its own length, never that of what came before.
 
-Not taken, so shown as it is: HTML, reference definitions, footnotes.
+A definition (`[label]: url`) is not shown; a footnote's text stands where it is written, as an item of a list. One that
+comes late is said by `changed`: only the blocks that use its label are laid out anew.
+
+Not taken, so shown as it is: HTML, a definition over several lines or to anything but http and https.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
-from msgspec import Struct, field
+from msgspec import Struct
 
+from tui_agent.state.markdown_block import Block, Kind, Mark, copied
 from tui_agent.state.markdown_code import Fence
+from tui_agent.state.markdown_links import NOTE, Links, definition, has_begun, marker
 from tui_agent.state.markdown_table import Table, alignments
 
 LINE_CHARS: Final = 4000  # a longer line, or paragraph, is cut
@@ -38,36 +43,6 @@ _UNDECIDED: Final = re.compile(
     r"[ \t]*(?:[-=*+_~`#>|][-=*+_~`#>|:\s]*|\d{1,9}[.)]?[ \t]*|[-*+][ \t]+\[[ xX]?\]?[ \t]*)$"
 )
 _BULLETS: Final = ("•", "◦", "▪")
-
-Kind = Literal["text", "heading", "code", "table", "rule"]
-
-
-class Mark(NamedTuple):
-    """A container that a block stands in: a quote (a bar at each row), or a list item (its mark at the first row)."""
-
-    kind: Literal["quote", "item"]
-    text: str = ""
-    is_done: bool = False  # a task that is ticked off
-
-
-class Block(Struct, eq=False):
-    """A piece of the document that is laid out by itself, and does not change when it is closed."""
-
-    kind: Kind
-    start: int  # in the source
-    marks: tuple[Mark, ...] = ()
-    fresh: int = 0  # from this one on the marks begin with this block
-    gap: bool = False  # an empty row stands before it
-    shared: int = 0  # containers shared with the block before: their bars go through the gap
-    content: str = ""
-    places: list[tuple[int, int]] = field(default_factory=list)  # (in content, in source): where each line begins
-    level: int = 0
-    fence: Fence | None = None
-    segment: int = 0  # which part of the fence
-    is_first: bool = True  # not the second part of something that was cut
-    table: Table | None = None
-    rows: list[tuple[int, str]] = field(default_factory=list)  # of a table: where it begins, and its line
-    end: int = 0
 
 
 class _Container(Struct, frozen=True):
@@ -93,6 +68,8 @@ class Document:
         self._is_trial = False
         self._last: tuple[_Container, ...] = ()  # the containers of the block before
         self._fence_end: tuple[str, int, int] = ("", 0, 0)  # mark, length, indent
+        self._links = Links()
+        self._ahead: dict[str, str] = {}  # what a trial defined
 
     # ---- more text --------------------------------------------------------------------------------
 
@@ -101,6 +78,7 @@ class Document:
         if "\n" not in text and len(self._rest) + len(text) <= LINE_CHARS:
             self._rest += text
             return
+        self._links.foresee({})
         text = self._rest + text
         at, base = 0, self._at
         while self._lines < MOST_LINES:
@@ -122,6 +100,10 @@ class Document:
             at = stop
         self._rest, self._at = text[at:], base + at
 
+    def changed(self) -> set[int]:
+        """Which of the closed blocks are to be laid out anew, since this was asked last: a label of theirs is known."""
+        return self._links.changed()
+
     def _flow(self, text: str, at: int) -> None:
         """Some lines that are not taken apart."""
         self._stack = ()
@@ -132,7 +114,8 @@ class Document:
         rest = self._rest
         if is_open and not self._is_cut:
             in_code = self._leaf is not None and self._leaf.kind == "code"
-            if rest.strip(" \t`~") == "" if in_code else _UNDECIDED.match(rest):
+            in_text = self._leaf is not None and self._leaf.kind == "text"
+            if rest.strip(" \t`~") == "" if in_code else _UNDECIDED.match(rest) or not in_text and has_begun(rest):
                 rest = ""
         trial = Document.__new__(Document)
         trial.blocks = []
@@ -140,12 +123,14 @@ class Document:
         trial._stack, trial._last, trial._was_blank = self._stack, self._last, self._was_blank
         trial._has_before, trial._is_trial = self._has_before, True
         trial._fence_end = self._fence_end
-        trial._leaf = _copied(self._leaf)
+        trial._leaf = copied(self._leaf)
+        trial._links, trial._ahead = self._links, {}
         if self._lines >= MOST_LINES:
             trial._flow(rest, self._at)
         elif rest or self._is_cut:
             trial._line(rest, self._at, self._is_cut, is_partial=True)
         trial._close()
+        self._links.foresee(trial._ahead)
         return trial.blocks
 
     # ---- one line -----------------------------------------------------------------------------------
@@ -185,7 +170,8 @@ class Document:
             return
         self._close()
         self._stack = self._stack[:depth]
-        self._open("text", start + at, line[at:])
+        if not self._define(line[at:]):
+            self._open("text", start + at, line[at:])
 
     def _matched(self, line: str) -> tuple[int, int, int]:
         """How many of the open containers the line goes on; where its rest begins, and at which column."""
@@ -254,6 +240,18 @@ class Document:
                     self._stack = stack
                     return self._empty_item(stack, start + len(line))
                 continue
+            note = NOTE.match(rest) if len(stack) < DEEPEST and rest.startswith("[^") else None
+            if note is not None and rest.startswith(":", note.end()) and not (in_text and depth == len(self._stack)):
+                self._know(f"^{note[1]}", "")
+                self._enter(stack)
+                stack = (*stack, _Container(Mark("item", f"{marker(note[1])} "), 4, "^"))
+                at, column = _indent(line, end + note.end() + 1, behind + note.end() + 1)
+                opened += 1
+                popped = ()
+                if at >= len(line):
+                    self._stack = stack
+                    return self._empty_item(stack, start + len(line))
+                continue
             heading = _HEADING.match(rest)
             if heading is not None:
                 self._enter(stack)
@@ -278,8 +276,23 @@ class Document:
         end, behind = _indent(line, at, column)
         if at >= len(line) or end >= len(line):
             return self._empty_item(stack, start + len(line))
+        if self._define(line[end:]):
+            return not stack[-1].family or self._empty_item(stack, start + len(line))
         self._open("text", start + end, line[end:])
         return True
+
+    def _define(self, text: str) -> bool:
+        """Whether a line that no paragraph is before is a definition."""
+        found = definition(text)
+        if found is not None:
+            self._know(*found)
+        return found is not None
+
+    def _know(self, label: str, url: str) -> None:
+        if self._is_trial:
+            self._ahead[label] = url
+        else:
+            self._links.define(label, url)
 
     def _enter(self, stack: tuple[_Container, ...]) -> None:
         """Close what ends where something begins in these containers."""
@@ -332,7 +345,9 @@ class Document:
         shared = 0
         while shared < min(len(stack), len(last)) and stack[shared] is last[shared]:
             shared += 1
-        block = Block(kind, start, tuple([each.mark for each in stack]), fresh=shared, content=content)
+        block = Block(
+            kind, start, tuple([each.mark for each in stack]), fresh=shared, content=content, links=self._links
+        )
         block.places.append((0, start))
         block.end = start + len(content)
         is_sibling = shared < min(len(stack), len(last)) and stack[shared].family == last[shared].family != ""
@@ -349,8 +364,18 @@ class Document:
     def _close(self) -> None:
         """The leaf gets no more."""
         if self._leaf is not None:
+            if not self._is_trial:
+                self._used(self._leaf)
             self.blocks.append(self._leaf)
             self._leaf = None
+
+    def _used(self, leaf: Block) -> None:
+        number = len(self.blocks)
+        if leaf.kind in ("text", "heading"):
+            self._links.use(number, leaf.content)
+        elif leaf.table is not None:
+            for line in ([leaf.table.head] if leaf.is_first else []) + [row for _, row in leaf.rows]:
+                self._links.use(number, line)
 
     def _add_text(self, leaf: Block, text: str, at: int) -> None:
         if len(leaf.content) + len(text) >= LINE_CHARS:
@@ -381,7 +406,7 @@ class Document:
             return False
         head_at, head_start = leaf.places[-1]
         head = leaf.content[head_at:]
-        table = Table.under(head, head_start, aligns)
+        table = Table.under(head, head_start, aligns, self._links)
         if table is None:
             return False
         if head_at:
@@ -442,19 +467,6 @@ class Document:
     def _seal(self, leaf: Block) -> None:
         if leaf.fence is not None and not self._is_trial:
             leaf.fence.segments.append(leaf.content)
-
-
-def _copied(leaf: Block | None) -> Block | None:
-    """So that a trial does not change it."""
-    if leaf is None:
-        return None
-    table = leaf.table
-    if table is not None and not table.is_fixed:
-        table = table.copy()
-    return Block(
-        leaf.kind, leaf.start, leaf.marks, leaf.fresh, leaf.gap, leaf.shared, leaf.content, list(leaf.places),
-        leaf.level, leaf.fence, leaf.segment, leaf.is_first, table, list(leaf.rows), leaf.end,
-    )  # fmt: skip
 
 
 def _indent(line: str, at: int, column: int) -> tuple[int, int]:

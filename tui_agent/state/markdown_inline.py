@@ -1,6 +1,7 @@
 """Markdown inside a line of text: emphasis, code, links, escapes, entities. Pure; cost linear in the text.
 
-The text that the rules do not take is shown as itself: HTML, references, links to anything but http and https.
+The text that the rules do not take is shown as itself: HTML, links to anything but http and https,
+references that nothing defines (yet).
 Each run says which part of the text it shows, so that what is selected on the screen can be copied as it was written.
 """
 
@@ -12,6 +13,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from tui_agent.state.clean import clean_text
+from tui_agent.state.markdown_links import ESCAPED, IS_LABEL, LABEL, LONGEST, NOTE, Links, is_web, marker
 
 EM: Final = 1
 STRONG: Final = 2
@@ -31,7 +33,6 @@ _TARGET: Final = re.compile(
     r"(?:\s{1,8}(?:\"[^\"\n]{0,500}\"|'[^'\n]{0,500}'))?\s{0,8}\)"
 )
 _TICKS: Final = re.compile("`+")
-_ESCAPED: Final = re.compile(r"\\([!-/:-@\[-`{-~])")
 _UNFINISHED: Final = re.compile(r"[*_~`]+$")
 
 
@@ -54,24 +55,23 @@ class _Delimiter(Struct):
     can_close: bool
 
 
-def parse_inline(text: str, *, is_open: bool = False) -> list[Run]:
-    """The runs of `text`. `is_open`: more may come, so an emphasis that has begun is shown as one already."""
+def parse_inline(text: str, *, is_open: bool = False, links: Links | None = None) -> list[Run]:
+    """The runs of `text`. `is_open`: more may come, so an emphasis that has begun is shown as one already.
+
+    `links`: what references point to.
+    """
     if is_open:
         text = _UNFINISHED.sub("", text)
-    return _Parser(text, is_open).parse()
-
-
-def is_web(url: str) -> bool:
-    """Whether it is a link that may be opened: http or https, all of it printable."""
-    return url.startswith(("http://", "https://")) and url.isprintable() and len(url) > 8
+    return _Parser(text, is_open, links).parse()
 
 
 class _Parser:
     """One text. Nodes are pieces in order; emphasis is kept as where it begins and ends among them."""
 
-    def __init__(self, text: str, is_open: bool) -> None:
+    def __init__(self, text: str, is_open: bool, links: Links | None) -> None:
         self.text = text
         self.is_open = is_open
+        self.known = links if links is not None and not links.is_empty else None
         self.nodes: list[tuple[str, int, int, int, str]] = []  # text, flags, start, end, link
         self.turns: dict[int, list[int]] = {EM: [], STRONG: [], STRIKE: []}  # +node begins, ~node ends
         self.delimiters: list[_Delimiter] = []
@@ -99,7 +99,7 @@ class _Parser:
         text = self.text
         match mark:
             case "\\":
-                if (escaped := _ESCAPED.match(text, at)) is not None:
+                if (escaped := ESCAPED.match(text, at)) is not None:
                     self._add(escaped[1], at, at + 2)
                     return at + 2
                 if text.startswith("\n", at + 1):
@@ -109,6 +109,11 @@ class _Parser:
                 return self._code(at)
             case "*" | "_" | "~":
                 return self._delimiter(mark, at)
+            case "[" if (
+                self.known is not None and (note := NOTE.match(text, at)) is not None and self.known.has_note(note[1])
+            ):
+                self._add(marker(note[1]), at, note.end())
+                return note.end()
             case "[":
                 self.brackets.append((len(self.nodes), len(self.delimiters), False))
             case "!" if text.startswith("[", at + 1):
@@ -205,12 +210,15 @@ class _Parser:
         return end
 
     def _link(self, at: int) -> int:
-        """`](target)` ends a link: where to go on, 0 when it does not."""
+        """`](target)`, `][label]`, `][]` or `]` ends a link: where to go on, 0 when it does not."""
         node, delimiters, is_image = self.brackets.pop()
         found = _TARGET.match(self.text, at + 1)
-        if found is None:
+        if found is not None:
+            url, behind = ESCAPED.sub(r"\1", found[1] if found[1] is not None else found[2]), found.end()
+        elif self.known is not None:
+            url, behind = self._reference(self.nodes[node][2] + 1 + is_image, at)
+        else:
             return 0
-        url = _ESCAPED.sub(r"\1", found[1] if found[1] is not None else found[2])
         if not is_web(url) or node + 1 >= len(self.nodes):
             return 0
         self._emphasize(delimiters)
@@ -219,8 +227,19 @@ class _Parser:
         self.links.append((node + 1, len(self.nodes), url))
         if not is_image:
             self.brackets.clear()  # no link inside a link
-        self._add("", at, found.end())
-        return found.end()
+        self._add("", at, behind)
+        return behind
+
+    def _reference(self, start: int, at: int) -> tuple[str, int]:
+        """The target of what stands in brackets from `start` to `at`, and where it ends; "": none."""
+        assert self.known is not None
+        named = LABEL.match(self.text, at + 1)
+        label, behind = (named[1], named.end()) if named is not None else ("", at + 1)
+        if not label:
+            label = self.text[start:at] if at - start <= LONGEST else ""
+            if IS_LABEL.fullmatch(label) is None:
+                label = ""
+        return (self.known.target(label) if label.strip() and len(label) <= LONGEST else ""), behind
 
     def _emphasize(self, floor: int, *, is_last: bool = False) -> None:
         """Pair the delimiters from `floor` on (CommonMark 0.31, "process emphasis")."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Final
 
-from tui_agent.state.markdown import Block, Mark
+from tui_agent.state.markdown_block import Block, Mark
 from tui_agent.state.markdown_code import spans_of
 from tui_agent.state.markdown_inline import Run, parse_inline
 from tui_agent.state.wrap import Row, Span, cells, cut, wrap
@@ -68,7 +68,8 @@ def _spans(block: Block, look: str, is_open: bool) -> list[Span]:
         look = f"{look} quoted".lstrip()
     if block.marks and block.marks[-1].is_done:
         look = f"{look} done".lstrip()
-    runs = parse_inline(block.content.rstrip() if not is_open else block.content, is_open=is_open)
+    content = block.content.rstrip() if not is_open else block.content
+    runs = parse_inline(content, is_open=is_open, links=block.links)
     source = _Source(block.places)
     return [
         Span(run.text, f"{look} {run.look}".strip() if look else run.look, *source.of(run), run.link) for run in runs

@@ -10,6 +10,7 @@ import re
 from typing import Final, Literal, NamedTuple
 
 from tui_agent.state.markdown_inline import parse_inline
+from tui_agent.state.markdown_links import Links
 from tui_agent.state.wrap import Row, Span, cells, wrap
 
 MOST_COLUMNS: Final = 40
@@ -58,27 +59,29 @@ def split_row(line: str) -> list[tuple[int, str]]:
 class Table:
     """What the blocks of one table share."""
 
-    __slots__ = ("_laid", "_rows", "aligns", "head", "is_fixed", "naturals")
+    __slots__ = ("_laid", "_links", "_rows", "_start", "aligns", "head", "is_fixed", "naturals")
 
-    def __init__(self, head: list[Cell], aligns: list[Align]) -> None:
+    def __init__(self, head: str, start: int, aligns: list[Align], links: Links) -> None:
         self.head = head
+        self._start = start
+        self._links = links
         self.aligns = aligns
         self.is_fixed = False
-        self.naturals = [max(1, cell.width) for cell in head]
-        self._rows: dict[int, tuple[str, list[Cell]]] = {}
-        self._laid: dict[int, tuple[str, tuple[int, ...], list[Row]]] = {}
+        self.naturals = [1] * len(aligns)
+        self._rows: dict[int, tuple[str, int, list[Cell]]] = {}
+        self._laid: dict[int, tuple[str, int, tuple[int, ...], list[Row]]] = {}
 
     @classmethod
-    def under(cls, head: str, start: int, aligns: list[Align]) -> Table | None:
+    def under(cls, head: str, start: int, aligns: list[Align], links: Links) -> Table | None:
         """A table with this head; None when the count of its cells is another."""
         found = split_row(head)
         if len(found) != len(aligns) or "|" not in head and len(aligns) < 2 or len(aligns) > MOST_COLUMNS:
             return None
-        return cls(_cells(head, start, len(aligns), "table_head"), aligns)
+        return cls(head, start, aligns, links)
 
     def copy(self) -> Table:
         """Another whose widths may be fixed otherwise; what is known of the rows is shared."""
-        other = Table(self.head, self.aligns)
+        other = Table(self.head, self._start, self.aligns, self._links)
         other._rows, other._laid = self._rows, self._laid
         return other
 
@@ -88,30 +91,41 @@ class Table:
         self.is_fixed = True
 
     def _naturals(self, rows: list[tuple[int, str]]) -> list[int]:
-        wanted = [max(1, cell.width) for cell in self.head]
+        wanted = [max(1, cell.width) for cell in self._cells(self._start, self.head, "table_head")]
         for start, line in rows:
             for column, cell in enumerate(self._cells(start, line)):
                 wanted[column] = max(wanted[column], cell.width)
         return wanted
 
-    def _cells(self, start: int, line: str) -> list[Cell]:
+    def _version(self, line: str) -> int:
+        return self._links.version if "[" in line else 0
+
+    def _cells(self, start: int, line: str, look: str = "") -> list[Cell]:
         known = self._rows.get(start)
-        if known is None or known[0] != line:
-            known = self._rows[start] = (line, _cells(line, start, len(self.aligns), ""))
-        return known[1]
+        version = self._version(line)
+        if known is None or known[0] != line or known[1] != version:
+            made = _cells(line, start, len(self.aligns), look, self._links)
+            known = self._rows[start] = (line, version, made)
+        return known[2]
 
     def lay_out(self, rows: list[tuple[int, str]], width: int, *, with_head: bool) -> list[Row]:
         """The rows of a block of the table."""
         widths = tuple(shrunk(self.naturals if self.is_fixed else self._naturals(rows), width))
         out: list[Row] = []
         if with_head:
-            out += _drawn(self.head, widths, self.aligns)
+            out += _drawn(self._cells(self._start, self.head, "table_head"), widths, self.aligns)
             out.append([Span("─" + "─┼─".join(["─" * each for each in widths]) + "─", RULE)])
         for start, line in rows:
             laid = self._laid.get(start)
-            if laid is None or laid[:2] != (line, widths):
-                laid = self._laid[start] = (line, widths, _drawn(self._cells(start, line), widths, self.aligns))
-            out += laid[2]
+            version = self._version(line)
+            if laid is None or laid[:3] != (line, version, widths):
+                laid = self._laid[start] = (
+                    line,
+                    version,
+                    widths,
+                    _drawn(self._cells(start, line), widths, self.aligns),
+                )
+            out += laid[3]
         return out
 
 
@@ -137,14 +151,14 @@ def shrunk(naturals: list[int], width: int) -> list[int]:
     return widths
 
 
-def _cells(line: str, start: int, count: int, look: str) -> list[Cell]:
+def _cells(line: str, start: int, count: int, look: str, links: Links) -> list[Cell]:
     made: list[Cell] = []
     for at, text in split_row(line)[:count]:
         lead = len(text) - len(text.lstrip())
         begin = start + at + lead
         # An escaped pipe is one also in code.
         text = text.strip()
-        runs = parse_inline(text)
+        runs = parse_inline(text, links=links)
         spans = tuple(
             [
                 Span(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from tui_agent.state.markdown import LINE_CHARS, Block
-from tui_agent.state.markdown_inline import is_web
+from tui_agent.state.markdown import LINE_CHARS
+from tui_agent.state.markdown_block import Block
+from tui_agent.state.markdown_links import is_web
 from tui_agent.state.wrap import Row, Span, wrap
 
 BLOCK_LINES: Final = 24

@@ -134,6 +134,17 @@ async def test_a_click_on_a_link_tells_where_it_truly_goes_and_only_for_the_web(
         assert [message.url for message in screen.app.of(Transcript.LinkClicked)] == ["https://evil.example/x"]
 
 
+async def test_a_reference_becomes_a_link_when_its_definition_comes_and_a_click_tells_its_true_target(hall) -> None:
+    async with hall(entries=[answered(1, "see [good][Ref]\n\nwords\n\n", state="streaming")]) as screen:
+        row = screen.row_with("[good][Ref]")
+        await screen.more("a1", "[ref]: https://evil.example/x 'a title'\n")
+        assert screen.rows()[row].strip() == "see good"
+        await screen.pilot.click(Transcript, offset=(screen.column_of("good") + 1, row))
+        assert [message.url for message in screen.app.of(Transcript.LinkClicked)] == ["https://evil.example/x"]
+        await drag(screen, (screen.column_of("see"), row), (screen.column_of("words"), row + 2))
+        assert screen.view.selected_text.startswith("see [good][Ref]\n\nw")
+
+
 async def test_a_click_anywhere_while_it_streams_is_harmless(hall) -> None:
     async with hall(entries=[answered(1, "", state="streaming")]) as screen:
         for number in range(12):

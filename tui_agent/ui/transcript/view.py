@@ -11,7 +11,8 @@ from typing import Final
 from textual.strip import Strip
 
 from tui_agent.state.entry import Entry
-from tui_agent.state.markdown import Block, Document
+from tui_agent.state.markdown import Document
+from tui_agent.state.markdown_block import Block
 from tui_agent.state.markdown_layout import lay_out
 from tui_agent.state.plain import lay_out_plain, plain_blocks
 from tui_agent.state.wrap import Row, Span, wrap
@@ -142,8 +143,8 @@ class View:
         self._taken = len(document.blocks)
         self._closed = len(self.parts)
 
-    def _finish(self) -> None:
-        """After the closed parts: what may still change, and the foot."""
+    def _finish(self) -> int:
+        """After the closed parts: what may still change, and the foot. The first row before it that changed."""
         is_open = self.entry.state in ("thinking", "streaming")
         if self._document is not None:
             for block in self._document.tail(is_open=is_open):
@@ -151,6 +152,15 @@ class View:
                 part.is_open = is_open
                 self._add(part)
         self._add(Part(rows=[*self._foot(), []]))
+        return self._stale()
+
+    def _stale(self) -> int:
+        """Blocks with a link whose target has become known are laid out when they are looked at: the first row."""
+        changed = self._document.changed() if self._document is not None else ()
+        for number in changed:
+            part = self.parts[number + 1]  # behind the head
+            part.rows = part.strips = None
+        return self.heights.before(min(changed) + 1) if changed else self.height
 
     def _reopen(self) -> None:
         del self.parts[self._closed :]
@@ -164,8 +174,7 @@ class View:
         self._reopen()
         self._document.feed(text)
         self._take()
-        self._finish()
-        return first
+        return min(first, self._finish())
 
     def change(self, entry: Entry) -> None:
         """The entry has another state; its text is the same."""
