@@ -76,8 +76,8 @@ def _ends(frame: dict, run: str) -> bool:
 async def rolling_restart(folder: Path, seed: int, clients: int, most_percent: int = 15) -> dict[str, float]:
     """The server is replaced under a crowd on the real link: all come back, and not all at once.
 
-    What counts is when each attempt was due. So many clients in one process come later than that, and in heaps, which
-    as many machines would not: when the attempts arrived is told beside it.
+    Both count: when each attempt was due, and when it arrived. So many clients in one process come later than that, and
+    on a busy machine in heaps. Raises AssertionError where a tenth of a second has over `most_percent` of either.
     """
     chance = random.Random(seed)
     env = {"TUI_AGENT_CONNECTIONS": "2000", "TUI_AGENT_CONNECTIONS_PER_USER": "2000"}
@@ -116,15 +116,15 @@ async def rolling_restart(folder: Path, seed: int, clients: int, most_percent: i
                     await link.close()
                 for task in tasks:
                     task.cancel()
-    percent = fullest_tenth(due_s)
-    assert percent <= most_percent, f"{percent:.0f} % of {len(due_s)} attempts in one tenth of a second"
+    due, arrived = fullest_tenth(due_s), fullest_tenth(attempts)
+    assert max(due, arrived) <= most_percent, f"{due:.0f} % due, {arrived:.0f} % arrived in one tenth of a second"
     return {
         "clients": clients,
         "back": sum(link.status.phase in ("live", "closed") for link in links),
         "all back after, s": round(back_s, 1),
         "attempts": len(attempts),
-        "due in the fullest 100 ms, %": round(percent, 1),
-        "arrived in the fullest 100 ms, %": round(fullest_tenth(attempts), 1),
+        "due in the fullest 100 ms, %": round(due, 1),
+        "arrived in the fullest 100 ms, %": round(arrived, 1),
     }
 
 

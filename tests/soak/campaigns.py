@@ -122,7 +122,7 @@ CAMPAIGNS = [
     Campaign(
         "restart",
         "the server is replaced under a crowd on the real link",
-        "all back, no tenth of a second in which over 15 % of the attempts are due",
+        "all back, no tenth of a second in which over 15 % of the attempts are due, or arrive",
         whole.rolling_restart,
         {"clients": 300},
     ),
