@@ -229,23 +229,19 @@ class Document:
                 self._open("rule", start + end, rest)
                 self._close()
                 return True
+            goes_on = in_text and depth == len(self._stack)
             item = _ITEM.match(rest) if len(stack) < DEEPEST else None
-            if item is not None and not (in_text and depth == len(self._stack) and _is_weak(item, rest, popped)):
+            note = NOTE.match(rest) if len(stack) < DEEPEST and not goes_on else None
+            container: _Container | None = None
+            if item is not None and not (goes_on and _is_weak(item, rest, popped)):
                 container, at, column = self._item(line, item, end, behind, column, stack, popped)
+            elif note is not None and rest.startswith(":", note.end()):
+                self._know(f"^{note[1]}", "")
+                container = _Container(Mark("item", f"{marker(note[1])} "), 4, "^")
+                at, column = _indent(line, end + note.end() + 1, behind + note.end() + 1)
+            if container is not None:
                 self._enter(stack)
                 stack = (*stack, container)
-                opened += 1
-                popped = ()
-                if at >= len(line):
-                    self._stack = stack
-                    return self._empty_item(stack, start + len(line))
-                continue
-            note = NOTE.match(rest) if len(stack) < DEEPEST and rest.startswith("[^") else None
-            if note is not None and rest.startswith(":", note.end()) and not (in_text and depth == len(self._stack)):
-                self._know(f"^{note[1]}", "")
-                self._enter(stack)
-                stack = (*stack, _Container(Mark("item", f"{marker(note[1])} "), 4, "^"))
-                at, column = _indent(line, end + note.end() + 1, behind + note.end() + 1)
                 opened += 1
                 popped = ()
                 if at >= len(line):
