@@ -71,7 +71,8 @@ class Writer:
         self._path = path
         self._loop = loop
         self._on_point = on_point
-        self._ops: SimpleQueue[Op | None] = SimpleQueue()
+        self._gathered: list[Op] = []
+        self._ops: SimpleQueue[list[Op] | None] = SimpleQueue()
         self._db: sqlite3.Connection | None = None
         self._is_full_sync = True
         self._rooms: dict[str, tuple[int, int]] = {}  # name -> (number, head), as committed
@@ -80,10 +81,19 @@ class Writer:
         self._thread.start()
 
     def put(self, op: Op) -> None:
-        self._ops.put(op)
+        """Goes to the thread with all else that this step of the loop has."""
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(op)
+
+    def _hand_over(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        self._ops.put(gathered)
 
     async def close(self) -> None:
         """Write what waits, then end the thread."""
+        if self._gathered:
+            self._hand_over()
         self._ops.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -95,8 +105,8 @@ class Writer:
             batch: list[Op] = []
             first = self._ops.get()
             while first is not None:
-                batch.append(first)
-                if len(batch) == BATCH:
+                batch += first
+                if len(batch) >= BATCH:
                     break
                 try:
                     first = self._ops.get_nowait()

@@ -138,6 +138,32 @@ def test_pieces_alone_need_no_sync(tmp_path: Path) -> None:
     assert not [line for line in lines[shown[0] : shown[-1]] if "sync(" in line]
 
 
+async def test_what_one_step_of_the_loop_appends_is_one_commit(tmp_path: Path) -> None:
+    engine = await open_sqlite(tmp_path / "x.db")
+
+    async def write(room: str) -> None:
+        for id in range(1, 11):
+            event = NewEvent(id, b"{}", "ada", "some words", "t")
+            await engine.append(room, Append((event,), b"{}"))
+
+    before = engine.fsyncs
+    await asyncio.gather(*(write(f"r{number}") for number in range(64)))
+    assert engine.fsyncs - before == 10, "64 rooms at once, ten times"
+    await engine.close()
+
+
+async def test_what_waits_at_the_end_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    engine = await open_sqlite(path)
+    appended = asyncio.ensure_future(
+        engine.append("r0", Append((NewEvent(1, b"{}", "ada", "last words", "t"),), b"{}"))
+    )
+    await asyncio.sleep(0)  # it is put, and not handed over yet
+    await engine.close()
+    assert await appended is None
+    assert (await read_all(path, "r0"))[0] == [1]
+
+
 async def test_a_damaged_or_foreign_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     with writer(path, 4) as (process, lines):
