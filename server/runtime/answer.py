@@ -91,7 +91,7 @@ class OpenAnswer:
                 async for item in items:
                     match item:
                         case Text():
-                            if not self.turn.add(item.content):
+                            if not self.turn.add(item.content, self._monotonic_s()):
                                 ending = turns.Finished("size_limit", wire.Usage())
                                 break
                             self._schedule_flush()
