@@ -115,11 +115,15 @@ class OpenAnswer:
         self._end(ending)
 
     def _schedule_flush(self) -> None:
-        if self._flush_timer is not None or self._is_piece_on_its_way:
+        if self._is_piece_on_its_way:
             return
         due_s = self.turn.due_in_s(self._monotonic_s())
         if due_s is None:
             return
+        if self._flush_timer is not None:
+            if due_s > 0 or not isinstance(self._flush_timer, asyncio.TimerHandle):
+                return
+            self._flush_timer.cancel()  # enough has come: it need not wait for its time
         # "At once" is the end of this step of the loop: an answer that is already whole needs no pieces.
         if due_s == 0:
             self._flush_timer = self._loop.call_soon(self._flush)

@@ -1,5 +1,7 @@
 """The one writer thread: it takes whatever waits, commits it as one transaction and reports back once.
 
+The event loop hands over once a step: a queue item an operation would wake the thread with each, for small commits.
+
 Group commit over rooms: an fsync costs about 0.4 ms, so 64 rooms that append at once share one. A batch with an append
 commits with `synchronous=FULL` (fdatasync of the log before COMMIT returns), a batch of pieces only with NORMAL (no
 sync: a piece survives a killed process, not a power loss). The queue is bounded by its callers: a room has at
@@ -87,13 +89,13 @@ class Writer:
         self._gathered.append(op)
 
     def _hand_over(self) -> None:
-        gathered, self._gathered = self._gathered, []
-        self._ops.put(gathered)
+        if self._gathered:  # `close` may have been first
+            self._ops.put(self._gathered)
+            self._gathered = []
 
     async def close(self) -> None:
         """Write what waits, then end the thread."""
-        if self._gathered:
-            self._hand_over()
+        self._hand_over()
         self._ops.put(None)
         await asyncio.to_thread(self._thread.join)
 

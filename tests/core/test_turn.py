@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.core import turn as turns
 from server.core.room import RunInfo
 from server.core.turn import FLUSH_CHARACTERS, FLUSH_S, Failed, Finished, Stopped, Turn
 from server.protocol import ANSWER_BYTES, Usage
@@ -92,4 +91,3 @@ def test_the_cut_is_at_a_whole_character() -> None:
     turn = new_turn()
     assert not turn.add("😀" * ANSWER_BYTES, 0.0)
     assert turn.content == "😀" * (ANSWER_BYTES // 4)
-    assert turns.Turn is Turn
