@@ -10,8 +10,10 @@ import asyncio
 import json
 import time
 from collections import defaultdict
+from contextlib import suppress
 
 from websockets.asyncio.server import ServerConnection, broadcast, serve
+from websockets.exceptions import ConnectionClosed
 
 ROOMS: dict[str, set[ServerConnection]] = defaultdict(set)
 
@@ -46,8 +48,9 @@ async def handler(connection: ServerConnection) -> None:
         return
     ROOMS[path].add(connection)
     try:
-        async for _ in connection:
-            pass
+        with suppress(ConnectionClosed):
+            async for _ in connection:
+                pass
     finally:
         ROOMS[path].discard(connection)
 
