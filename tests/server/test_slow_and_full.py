@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import socket
 from pathlib import Path
 
 import pytest
 
+from server.gateway import Peer
 from server.runtime import outlet as outlets
 from tests.fakes.agents import InstantAgent, ScriptedAgent
 from tests.fakes.process import ServerProcess
@@ -108,3 +110,26 @@ async def test_an_idle_server_leaves_by_itself(tmp_path: Path) -> None:
     await app.run(settings, tmp_path / "s.sock", on_ready=lambda _: None, agent=InstantAgent())
     assert not (tmp_path / "s.sock").exists()
     assert not (tmp_path / "data" / "server.json").exists()
+
+
+async def test_a_connection_that_ended_leaves_nothing_to_the_garbage_collector(tmp_path: Path) -> None:
+    async with served(tmp_path, InstantAgent()) as server:
+        gc.collect()
+        gc.disable()
+        try:
+            async with WireClient(server.address, user="ada") as ada:  # says goodbye
+                await ada.wait("snapshot")
+            async with WireClient(server.address, user="ben") as ben:  # is cut off
+                await ben.wait("snapshot")
+                ben.ws.transport.abort()
+            for request in (b"GET /rooms/main HTTP/1.1\r\nHost: local", b"no request\r\n\r\n"):
+                _, writer = await asyncio.open_unix_connection(server.address)
+                writer.write(request)
+                await writer.drain()
+                await asyncio.sleep(0.05)
+                writer.transport.abort()
+            async with asyncio.timeout(5):
+                while any(isinstance(kept, Peer) for kept in gc.get_objects()):
+                    await asyncio.sleep(0.05)
+        finally:
+            gc.enable()
