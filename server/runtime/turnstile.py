@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 
 class Turnstile:
-    """Lets one through in every second step of the loop, in the order they came. Nobody is turned away here: who may come at
-    all is decided elsewhere, and that bounds the queue."""
+    """Lets one through in every second step of the loop, in the order they came. Nobody is turned away here: who may
+    come at all is decided elsewhere, and that bounds the queue."""
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], object]] = deque()
