@@ -1,4 +1,4 @@
-"""Members of rooms in a process of their own: what is timed elsewhere does not wait for their turn in its loop.
+"""Members of rooms in a process of their own: nobody who is timed waits for their reads.
 
 python -m bench.crowd ADDRESS KIND ROOMS MEMBERS      KIND: ours | bare | sio
 
@@ -31,7 +31,9 @@ async def join(address: str, kind: str, room: int, member: int) -> Receiver:
 
 @asynccontextmanager
 async def joined(address: str, kind: str, rooms: int, members: int) -> AsyncIterator[list[Receiver]]:
-    """The rooms, full; yields their probes. Raises ConnectionError when somebody was lost meanwhile."""
+    """The rooms, full (`members` in each); yields the probes, one a room.
+
+    Raises ConnectionError when somebody was lost meanwhile."""
     probes = [await join(address, kind, room, 0) for room in range(rooms)]
     command = [sys.executable, "-m", "bench.crowd", address, kind, str(rooms), str(members)]
     crowd = await asyncio.create_subprocess_exec(
@@ -39,8 +41,8 @@ async def joined(address: str, kind: str, rooms: int, members: int) -> AsyncIter
     )
     assert crowd.stdin is not None
     assert crowd.stdout is not None
-    assert await crowd.stdout.readline() == b"joined\n", "the crowd did not come in"
     try:
+        assert await crowd.stdout.readline() == b"joined\n", "the crowd did not come in"
         yield probes
         crowd.stdin.close()
         lost = int(await crowd.stdout.readline()) + sum(probe.lost.done() for probe in probes)
