@@ -22,7 +22,7 @@ async def claude_with(api) -> AsyncIterator[Callable[..., ClaudeAgent]]:
     made: list[ClaudeAgent] = []
 
     def make(**changes) -> ClaudeAgent:
-        settings = {"base_url": api.url, "api_key": KEY, "first_pause_s": 0.01, "silence_timeout_s": 0.3}
+        settings = {"base_url": api.url, "api_key": KEY, "first_pause_s": 0.01, "silence_timeout_s": 30.0}
         made.append(ClaudeAgent(ClaudeConfig(**(settings | changes))))
         return made[-1]
 

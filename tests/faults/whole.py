@@ -43,7 +43,7 @@ async def bad_services(folder: Path, seed: int, kinds: int) -> dict[str, int]:
     async with FakeMessagesAPI() as api:
         agent = ClaudeAgent(
             ClaudeConfig(
-                base_url=api.url, api_key="sk-ant-test", max_retries=1, first_pause_s=0.01, silence_timeout_s=0.3
+                base_url=api.url, api_key="sk-ant-test", max_retries=1, first_pause_s=0.01, silence_timeout_s=2.0
             )
         )
         await agent.prepare()
