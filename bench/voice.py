@@ -193,7 +193,7 @@ async def sentence_becomes_sound(
             pressed_s = time.monotonic()
             await pilot.press("escape")
             end_s = speaker.length_s + 0.6
-            await until(lambda: speaker.length_s > end_s)  # noqa: B023
+            await until(lambda end_s=end_s: speaker.length_s > end_s)
             last.append((speaker.began_s + speaker.last_sound_s() - pressed_s) * 1000)
         await until(lambda: app.conversation.chat.running is None)
     return [row("first finished sentence to sound", first, 150), row("Esc to silence", last, 100)]

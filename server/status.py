@@ -31,7 +31,7 @@ def ask_status(address: str, data_dir: Path) -> dict[str, Any] | None:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what was bound, not to bind
         if parts.scheme == "wss":
             # Our own machine and our own signature: the certificate's name is for the people outside.
-            context = ssl._create_unverified_context()  # noqa: S323
+            context = ssl._create_unverified_context()  # noqa: S323 - as said above
             connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
         else:
             connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)

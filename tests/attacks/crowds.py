@@ -233,11 +233,12 @@ class Sink(asyncio.Protocol):
     """A member that reads and looks at nothing, as cheaply as it goes; pings are answered."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
         if data[:1] == b"\x89":  # they come by themselves
-            self.transport.write(frame(data[2 : 2 + data[1]], opcode=0xA))  # type: ignore[attr-defined]
+            self.transport.write(frame(data[2 : 2 + data[1]], opcode=0xA))
 
 
 @contextlib.asynccontextmanager

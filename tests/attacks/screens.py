@@ -11,6 +11,9 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, Literal
+
+from websockets.asyncio.server import ServerConnection
 
 from server import protocol as wire
 from tests.attacks.payloads import HEAVY, PAYLOADS
@@ -32,7 +35,7 @@ class Hostile(WireServer):
 
     payload = "harmless"
 
-    async def _welcome(self, connection, hello, left) -> None:  # type: ignore[no-untyped-def]
+    async def _welcome(self, connection: ServerConnection, hello: wire.Hello, left: list[int | None]) -> None:
         words = self.payload
         await self.send_one(
             connection,
@@ -44,7 +47,7 @@ class Hostile(WireServer):
         )  # fmt: skip
         await self.send_one(connection, wire.Snapshot(self.epoch, len(self.events), self.events[-50:], False, None))
 
-    async def _obey(self, connection, user, command, left) -> None:  # type: ignore[no-untyped-def]
+    async def _obey(self, connection: ServerConnection, user: str, command: Any, left: list[int | None]) -> None:
         words = self.payload
         match command:
             case wire.Rooms():
@@ -82,8 +85,9 @@ class Hostile(WireServer):
         task = f"t{number}"
         await self.log(wire.TaskSubmitted(self._next, TIME, task, f"ct{number}", words[:200], words, words))
         await self.show(wire.Progress(task, 40, words))
-        how = ("completed", "failed", "canceled")[number % 3]
-        await self.log(wire.Complete(self._next, TIME, task, how, words, words[:60], words, words[:200]))  # type: ignore[arg-type]
+        endings: tuple[Literal["completed", "failed", "canceled"], ...] = "completed", "failed", "canceled"
+        how = endings[number % 3]
+        await self.log(wire.Complete(self._next, TIME, task, how, words, words[:60], words, words[:200]))
         await self.log(wire.Cleared(self._next, TIME, words[:200]))
         await self.log(wire.UserMessage(self._next, TIME, "zoe", f"z{number}", f"END{number}.", f"z{number}"))
 

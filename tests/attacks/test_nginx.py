@@ -54,7 +54,7 @@ async def test_the_reverse_proxy_of_security_md_carries_a_conversation(tmp_path:
             trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
             await _listening(port)
 
-            def through(**headers: str):  # type: ignore[no-untyped-def]
+            def through(**headers: str) -> connect:
                 return connect(
                     "wss://chat.example.org/rooms/main", host="127.0.0.1", port=port, ssl=trust, proxy=None,
                     subprotocols=["tui-agent.v1"], compression=None, additional_headers=headers,

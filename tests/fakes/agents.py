@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from server.agents.base import Cost, Finished, Note, Question, Text
 from server.errors import AgentTrouble
 from server.protocol import Usage
+
+MOST: Final = Cost(100, 100)
 
 
 class InstantAgent:
@@ -81,7 +84,7 @@ class ScriptedAgent:
 
     def __init__(
         self,
-        most: Cost = Cost(100, 100),  # noqa: B008 - frozen
+        most: Cost = MOST,
         lead: Callable[[ScriptedRun], None] = lambda run: None,
     ) -> None:
         self._lead = lead

@@ -11,7 +11,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -102,10 +102,10 @@ def arm(crasher: Crasher) -> None:
         spread(everybody[len(everybody) // 2 :], data)
         crasher.at("fanout.after")
 
-    def fan_out_token(outlets: Iterable[Outlet], data: bytes, *rest: object) -> None:
+    def fan_out_token(outlets: Iterable[Outlet], data: bytes, offset: int, catch_up: Callable[[int], bytes]) -> None:
         everybody = list(outlets)
         crasher.at("fanout.before")
-        spread_tokens(everybody, data, *rest)  # type: ignore[arg-type]
+        spread_tokens(everybody, data, offset, catch_up)
         crasher.at("fanout.after")
 
     Outlet.send = send  # type: ignore[method-assign]

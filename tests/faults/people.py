@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ QUICK = Times(
 )
 
 
-class Person:
+class Person(ABC):
     """What every client is asked by the oracle: what it was promised, and what it was shown, in order."""
 
     def __init__(self, name: str) -> None:
@@ -42,8 +43,8 @@ class Person:
         self.faults: list[str] = []
         self.changed = asyncio.Event()
 
-    def say(self, content: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def say(self, content: str) -> None: ...
 
     @property
     def is_settled(self) -> bool:

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -75,6 +76,11 @@ async def talk(app: ChatApp, pilot: Pilot[int], model: Model, ben: WireClient) -
     await pilot.pause(0.2)
 
 
+def is_picking(app: ChatApp) -> bool:
+    """Whether the palette is open."""
+    return app.screen.name == "picker"
+
+
 def picture(app: ChatApp) -> str:
     """The screen as an SVG that fetches nothing: fonts of the viewer's own, not of somebody's server."""
     return re.sub(
@@ -92,6 +98,6 @@ async def images(folder: Path, home: Path) -> None:
             (folder / f"{name}.svg").write_text(picture(app))
             if theme == "dusk":
                 await pilot.press("ctrl+p")
-                await until(lambda app=app: app.screen.name == "picker")  # type: ignore[misc]
+                await until(partial(is_picking, app))
                 await pilot.pause(0.2)
                 (folder / "palette.svg").write_text(picture(app))
