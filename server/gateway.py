@@ -272,7 +272,7 @@ class Gateway:
                 await self._hub.visit(user, room.name)
                 await self._read(peer, room, outlet)
             finally:
-                room.leave(outlet)
+                room.audience.leave(outlet)
         finally:
             if expiry is not None:
                 expiry.cancel()
@@ -333,7 +333,7 @@ class Gateway:
                 case wire.Interrupt():
                     await room.interrupt(outlet, command)
                 case wire.Typing():
-                    room.typing(outlet, command.active)
+                    room.audience.typing(outlet.user, command.active)
                 case wire.History():
                     outlet.send(frame(await self._hub.page(room.name, command)))
                 case wire.Rooms():

@@ -72,7 +72,7 @@ class Hub:
     def member_count(self, name: str) -> int:
         """How many people are in a room now."""
         room = self._rooms.get(name)
-        return room.member_count if room is not None else 0
+        return room.audience.member_count if room is not None else 0
 
     async def room(self, name: str) -> RoomRunner:
         """The room, loaded from the store at first need. Raises StoreTrouble."""
@@ -150,7 +150,7 @@ class Hub:
             await room.run()
         except Exception:
             log.exception("room %s failed; its members will reconnect", room.name)
-            for outlet in room.outlets:
+            for outlet in room.audience.outlets:
                 outlet.close(outlet, 1011, "the room failed")
             if self.services.desk is not None and room.open_tasks:
                 self._group.create_task(self.services.desk.rebind(room.name), name=f"tasks of {room.name}")
@@ -166,10 +166,10 @@ class Hub:
             now_s = self.services.monotonic_s()
             for room in list(self._rooms.values()):
                 room.catch_up()
-                for outlet in room.outlets:
+                for outlet in room.audience.outlets:
                     if outlet.is_stuck(now_s):
                         outlet.close(outlet, wire.Close.SLOW_CONSUMER, "no progress")
-                if not room.is_empty or room.is_busy:
+                if not room.audience.is_empty or room.is_busy:
                     self._empty_sweeps.pop(room.name, None)
                     continue
                 sweeps = self._empty_sweeps[room.name] = self._empty_sweeps.get(room.name, 0) + 1

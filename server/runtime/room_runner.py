@@ -23,15 +23,15 @@ from server.core import room as rules
 from server.core import turn as turns
 from server.core.budget import Budget, day_of
 from server.core.log import Log
-from server.core.presence import Presence
 from server.core.task import Moved, OpenTask, Outcome
 from server.core.turn import Turn
 from server.errors import StoreTrouble
-from server.protocol import Close, encode
+from server.protocol import encode
 from server.runtime import spending, views
 from server.runtime.answer import OpenAnswer
+from server.runtime.audience import Audience
 from server.runtime.conversation import Conversation
-from server.runtime.outlet import Outlet, fan_out, fan_out_token, frame
+from server.runtime.outlet import Outlet, frame
 from server.runtime.room_tasks import Ended, News, RoomTasks, Wanted
 from server.runtime.task_desk import Hold, TaskDesk
 from server.runtime.views import refusal
@@ -84,8 +84,7 @@ class RoomRunner:
         self._state = state
         self._log = log_
         self._conversation = talk
-        self._presence = Presence()
-        self._outlets: dict[Outlet, None] = {}
+        self.audience = Audience(services.monotonic_s, services.wall_s)
         self._inbox: asyncio.Queue[_Item] = asyncio.Queue()
         # Commands are bounded by this; the rest by itself: one ending a run, one start a join, two items a task.
         self._inbox_space = asyncio.Semaphore(INBOX_COMMANDS)
@@ -96,7 +95,6 @@ class RoomRunner:
         self._is_working = False  # on an item of the inbox
         self._stopped = asyncio.Event()  # nothing is open or on its way any more, and nothing will be
         self._interrupts: list[tuple[Outlet, str]] = []  # (outlet, cid) waiting for the end of the run to be on disk
-        self._presence_timer: asyncio.TimerHandle | None = None
         self._retry_timer: asyncio.TimerHandle | None = None
         self._is_stopping = False
         self._loop = asyncio.get_running_loop()
@@ -108,7 +106,7 @@ class RoomRunner:
     def is_busy(self) -> bool:
         """Whether a task or an answer is open, or a message waits for one with somebody there."""
         is_at_work = self._is_working or not self._inbox.empty() or bool(self._state.tasks)
-        return is_at_work or self.has_open_run or bool(self._state.queue and self._outlets)
+        return is_at_work or self.has_open_run or bool(self._state.queue and self.audience.outlets)
 
     @property
     def has_open_run(self) -> bool:
@@ -127,31 +125,15 @@ class RoomRunner:
     def open_tasks(self) -> tuple[OpenTask, ...]:
         return self._state.tasks
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nobody is here, also not within the grace."""
-        return not self._outlets and not len(self._presence)
-
-    @property
-    def member_count(self) -> int:
-        return len(self._presence)
-
-    @property
-    def outlets(self) -> list[Outlet]:
-        return list(self._outlets)
-
-    # ---- joining and leaving (no await in here) ----------------------------------------------------
+    # ---- joining (no await in here) ----------------------------------------------------------------
 
     def join(self, outlet: Outlet, resume: wire.Resume | None) -> None:
         """Welcome, replay or snapshot, and registered for what comes: one step."""
-        for other in self._outlets:
-            if other.device == outlet.device and other.user == outlet.user:
-                other.close(other, Close.REPLACED, "the same device joined again")
         epoch, answer = self._services.store.epoch, self._answer
         missed = None
         if resume is not None and resume.epoch == epoch and resume.after >= 0:
             missed = self._log.since(resume.after)
-        self._presence.join(outlet.user, wall_s=self._services.wall_s())
+        self.audience.expect(outlet)
         welcome = wire.Welcome(
             server=self._services.server_name,
             room=self.name,
@@ -160,8 +142,8 @@ class RoomRunner:
             epoch=epoch,
             head=self._log.head,
             recovered=missed is not None,
-            members=self._presence.listed(),
-            count=len(self._presence),
+            members=self.audience.listed(),
+            count=self.audience.member_count,
             open_run=views.open_run(answer, with_content=False),
             queue=list(self._state.queue),
             tasks=self._tasks.infos(),
@@ -177,27 +159,9 @@ class RoomRunner:
                 known = resume.offset if resume.run == answer.run else 0
                 frames.append(self._tokens_since(min(max(known, 0), answer.shown)))
         outlet.replay(b"".join(frames))
-        self._tell_presence()
-        self._outlets[outlet] = None
+        self.audience.admit(outlet)
         if self._state.queue and self._state.open_run is None:
             self._inbox.put_nowait(_StartQueued())
-
-    def leave(self, outlet: Outlet) -> None:
-        """The connection is gone."""
-        del self._outlets[outlet]
-        self._presence.leave(outlet.user, now_s=self._services.monotonic_s())
-        self._tell_presence()
-
-    def _tell_presence(self) -> None:
-        now_s = self._services.monotonic_s()
-        for event in self._presence.tell(now_s):
-            self.broadcast(event)
-        if self._presence_timer is not None:
-            self._presence_timer.cancel()
-            self._presence_timer = None
-        due_s = self._presence.due_in_s(now_s)
-        if due_s is not None:
-            self._presence_timer = self._loop.call_later(due_s, self._tell_presence)
 
     # ---- commands ---------------------------------------------------------------------------------
 
@@ -219,11 +183,6 @@ class RoomRunner:
         earlier = await self._services.store.find_ack(self.name, outlet.user, command.cid)
         self._send(outlet, _again(earlier) if earlier is not None else wire.Ack(ref=command.cid))
 
-    def typing(self, outlet: Outlet, active: bool) -> None:
-        """Shown to the others, never stored."""
-        data = frame(encode(wire.UserTyping(outlet.user, active)))
-        fan_out([other for other in self._outlets if other.user != outlet.user], data)
-
     # ---- the asyncio task -------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -242,9 +201,9 @@ class RoomRunner:
             self._inbox_space.release()
             self._stopped.set()
             self._tasks.close()
-            for timer in (self._presence_timer, self._retry_timer):
-                if timer is not None:
-                    timer.cancel()
+            self.audience.close()
+            if self._retry_timer is not None:
+                self._retry_timer.cancel()
             if self._answer is not None:
                 self._answer.close()
 
@@ -392,13 +351,8 @@ class RoomRunner:
             queue = plan.state.queue
             users = list(dict.fromkeys(message.user for message in queue))
             frames.append(frame(encode(wire.Status(plan.state.queued_run, "queued", [m.id for m in queue], users))))
-        # One write a connection: each is a system call, and they are a third of what a message costs.
-        data = b"".join(frames)
-        if asker is not None and plan.ack is not None:
-            asker.send(frame(encode(plan.ack)) + (data if asker in self._outlets else b""))
-            fan_out([outlet for outlet in self._outlets if outlet is not asker], data)
-        else:
-            fan_out(self._outlets, data)
+        ack = frame(encode(plan.ack)) if plan.ack is not None else b""
+        self.audience.tell(b"".join(frames), asker, ack)
 
     def _settlement(self, plan: rules.Plan, day: str) -> Cost:
         answer, info = self._answer, self._state.open_run
@@ -415,8 +369,7 @@ class RoomRunner:
         """Begin a run; what everybody is to be told of it."""
         services = self._services
         answer = self._answer = OpenAnswer(self.name, Turn(info), services.store, self, services.monotonic_s)
-        for outlet in self._outlets:
-            outlet.is_behind = False
+        self.audience.answer_begins()
         if self._is_stopping:
             answer.end(turns.Stopped(None, "server_restart"))
         elif has_budget:
@@ -467,13 +420,13 @@ class RoomRunner:
         status = _status_of(answer)
         if note is not None:
             status.note = note
-        self.broadcast(status)
+        self.audience.broadcast(status)
 
     def answer_piece(self, answer: OpenAnswer, offset: int, text: str) -> None:
         """(Listener) A piece is stored: everybody sees it."""
         if self._answer is answer:
             data = frame(encode(wire.Token(answer.run, offset, text)))
-            fan_out_token(self._outlets, data, offset, self._tokens_since)
+            self.audience.show(data, offset, self._tokens_since)
 
     def _tokens_since(self, offset: int) -> bytes:
         assert self._answer is not None
@@ -482,8 +435,7 @@ class RoomRunner:
     def catch_up(self) -> None:
         """Whoever was behind and has drained gets what it missed, also while the agent is silent."""
         if self._answer is not None:
-            behind = [outlet for outlet in self._outlets if outlet.is_behind]
-            fan_out_token(behind, b"", self._answer.shown, self._tokens_since)
+            self.audience.catch_up(self._answer.shown, self._tokens_since)
 
     # ---- tasks (task_desk.Room) -------------------------------------------------------------------
 
@@ -500,10 +452,6 @@ class RoomRunner:
         self._inbox.put_nowait(Ended(task, outcome))
 
     # ---- out --------------------------------------------------------------------------------------
-
-    def broadcast(self, event: wire.LiveEvent) -> None:
-        """To everybody, now."""
-        fan_out(self._outlets, frame(encode(event)))
 
     def _send(self, outlet: Outlet, event: wire.Ack | wire.Error) -> None:
         outlet.send(frame(encode(event)))

@@ -23,6 +23,7 @@ from server.core.task import Moved, OpenTask, Outcome, grown, move
 from server.errors import StoreTrouble
 from server.protocol import encode
 from server.runtime import task_board
+from server.runtime.audience import Audience
 from server.runtime.outlet import Outlet
 from server.runtime.task_board import TaskBoard
 from server.runtime.task_desk import Hold, TaskDesk
@@ -51,11 +52,12 @@ class Room(Protocol):
     def task_holds(self, hold: Hold) -> None: ...
     def task_ended(self, task: str, outcome: Outcome) -> None: ...
 
+    @property
+    def audience(self) -> Audience: ...
+
     async def commit(
         self, plan: Plan, key: Key | None = None, asker: Outlet | None = None, spent: Cost = ...
     ) -> bool: ...
-
-    def broadcast(self, event: wire.LiveEvent) -> None: ...
 
 
 class News:
@@ -129,7 +131,7 @@ class RoomTasks:
         if place is None and found.status == "queued":
             self._board.moved(task, Moved(0, ""))  # it starts: that is written down, and told
         else:
-            self._room.broadcast(self._board.progress(found, place))
+            self._room.audience.broadcast(self._board.progress(found, place))
 
     def close(self) -> None:
         """No more timers."""
@@ -218,7 +220,7 @@ class RoomTasks:
         plan = room_tasks.progress(self._room.state, task=news.task, moved=moved, now_s=self._wall_s())
         if plan is None:
             if was_written:
-                self._room.broadcast(self._board.progress(old, self._place(news.task)))
+                self._room.audience.broadcast(self._board.progress(old, self._place(news.task)))
             return
         new = room_tasks.find(plan.state, news.task)
         assert new is not None
@@ -227,7 +229,7 @@ class RoomTasks:
         except StoreTrouble:
             self._board.moved(news.task, moved)  # the same again, unless newer ones come
             return
-        self._room.broadcast(self._board.progress(new, self._place(news.task)))
+        self._room.audience.broadcast(self._board.progress(new, self._place(news.task)))
 
     async def hold(self, hold: Hold) -> None:
         """Write down what a request may cost, then let it go out; while the disk refuses, try again each second."""

@@ -19,7 +19,7 @@ from server import app
 from server.agents.base import Cost, Finished, Note, Question, Text
 from server.config import ServerSettings
 from server.protocol import Usage
-from server.runtime import room_runner
+from server.runtime import audience
 from server.runtime.outlet import Outlet
 
 # Where in the way of one command the server dies: before anything is written, written and not committed, on disk and
@@ -84,7 +84,7 @@ class SlowWords:
 
 def arm(crasher: Crasher) -> None:
     """Put the points of the event loop's side in: the store has its own."""
-    write, spread, spread_tokens = Outlet.send, room_runner.fan_out, room_runner.fan_out_token
+    write, spread, spread_tokens = Outlet.send, audience.fan_out, audience.fan_out_token
 
     def send(outlet: Outlet, data: bytes) -> None:
         is_ack = b'{"type":"ack"' in data
@@ -109,8 +109,8 @@ def arm(crasher: Crasher) -> None:
         crasher.at("fanout.after")
 
     Outlet.send = send  # type: ignore[method-assign]
-    room_runner.fan_out = fan_out
-    room_runner.fan_out_token = fan_out_token
+    audience.fan_out = fan_out
+    audience.fan_out_token = fan_out_token
 
 
 def main() -> None:

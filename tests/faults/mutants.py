@@ -22,6 +22,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from server.core import room_tasks
 from server.core.log import Log
+from server.runtime.audience import Audience
 from server.runtime.room_runner import RoomRunner
 from server.runtime.task_desk import TaskDesk
 from server.store.base import Append
@@ -71,8 +72,8 @@ def _ack_before_disk() -> contextlib.AbstractContextManager[Any]:
 MUTANTS: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
     "no dedupe": _no_dedupe,
     "await before registering": lambda: _changed(
-        RoomRunner,
-        "join",
+        Audience,
+        "admit",
         ("self._outlets[outlet] = None", "self._loop.call_soon(self._outlets.__setitem__, outlet, None)"),
     ),
     "no window check": lambda: _changed(

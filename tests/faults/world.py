@@ -367,7 +367,7 @@ class World:
                     case wire.Interrupt() as command:
                         await room.interrupt(outlet, command)
         finally:
-            room.leave(outlet)
+            room.audience.leave(outlet)
 
     def cut(self, client: Client) -> None:
         """The connection is gone, with all that was on its way."""

@@ -183,7 +183,7 @@ async def test_a_room_with_an_append_under_way_is_busy() -> None:
         store.is_open = False
         await room.submit(outlet, wire.Clear("c1"))
         await until(lambda: store.waiting)
-        room.leave(outlet)
+        room.audience.leave(outlet)
         assert room.is_busy
         store.let_go()
         await until(lambda: not room.is_busy)
