@@ -10,7 +10,9 @@ from hypothesis import given, settings
 
 from server import protocol as wire
 from tests.attacks.frames import BODIES, PROGRAMS, Batch, Edit, batches, edited
-from tests.attacks.fuzz import fuzzed_frames
+from tests.attacks.fuzz import Fuzzer, fuzzed_frames, volley
+from tests.attacks.raw import frame
+from tests.fakes.process import ServerProcess
 
 
 @given(body=BODIES, program=PROGRAMS)
@@ -46,3 +48,12 @@ async def test_fuzzed_frames_are_answered_or_close_and_a_guest_notices_nothing(t
     counted = await fuzzed_frames(tmp_path, seed=5, frames=10_000)
     assert counted["answered"] > 9_000
     assert counted["closed"] >= 4
+
+
+async def test_a_close_frame_of_the_attackers_own_comes_back_and_no_other_code_does(tmp_path: Path) -> None:
+    async with ServerProcess(tmp_path, "--agent", "demo") as server:
+        fuzzer = Fuzzer(server.socket, "fuzz")
+        for own, back in ((4894, 4894), (999, 1002)):
+            end = frame(own.to_bytes(2, "big"), opcode=8)
+            await fuzzer.send(volley(Batch([b"{}"], [[]], end, closes=False)))
+            assert fuzzer.ends[back] == 1
