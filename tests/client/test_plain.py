@@ -17,6 +17,7 @@ from tests.fakes.agents import InstantAgent
 from tests.fakes.served import served
 from tests.fakes.terminal import Terminal, terminal
 from tests.fakes.wire_server import TIME, WireServer, free_port
+from tui_agent.plain.entering import CtrlC
 
 
 def at_terminal(command: Command, *arguments: str, term: str) -> contextlib.AbstractAsyncContextManager[Terminal]:
@@ -147,6 +148,18 @@ async def test_a_dumb_terminal_gets_lines_unasked_and_is_told_why(
         await asyncio.wait_for(shown.process.wait(), 10)
     assert shown.process.returncode == 0
     assert "\x1b" not in shown.text
+
+
+def test_ctrl_c_while_the_last_one_is_obeyed_is_raised_after_it() -> None:
+    ctrl_c = CtrlC()
+    with pytest.raises(KeyboardInterrupt):
+        ctrl_c.pressed(signal.SIGINT, None)
+    ctrl_c.pressed(signal.SIGINT, None)  # the first is being obeyed
+    with pytest.raises(KeyboardInterrupt):
+        ctrl_c.taken()
+    ctrl_c.taken()
+    with pytest.raises(KeyboardInterrupt):
+        ctrl_c.pressed(signal.SIGINT, None)
 
 
 async def test_ctrl_c_stops_the_answer_and_twice_quits(command: Command, server: WireServer, url: str) -> None:

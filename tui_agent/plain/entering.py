@@ -102,6 +102,7 @@ class Entering:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="rooms", daemon=True)
         self._session: PlainSession | None = None
+        self._ctrl_c = CtrlC()
         self._asked_s = -QUIT_AGAIN_S
         self._status = 0
 
@@ -113,7 +114,7 @@ class Entering:
             for problem in self._settings.problems:
                 self._printer.notice(problem)
             try:
-                with _leaving_by_signals():
+                with _leaving_by_signals(self._ctrl_c):
                     self._read_all(self._session)
             except _Left as left:
                 self._status = left.status
@@ -132,6 +133,7 @@ class Entering:
         gatherer = Gatherer()
         while not session.is_over and not self._printer.is_broken:
             try:
+                self._ctrl_c.taken()
                 line = self._lines.read(MORE_PROMPT if gatherer.is_open else PROMPT)
                 text = gatherer.take(line)
                 self._asked_s = -QUIT_AGAIN_S
@@ -177,12 +179,36 @@ class Entering:
             self._loop.close()
 
 
+class CtrlC:
+    """Raises KeyboardInterrupt, once until it is `taken`: a second press that comes while the first is being obeyed is
+    raised after it, and does not break out of what the first has begun."""
+
+    def __init__(self) -> None:
+        self._is_raised = self._came_again = False
+
+    def pressed(self, _number: int, _frame: object) -> None:
+        """The handler of SIGINT."""
+        if self._is_raised:
+            self._came_again = True
+            return
+        self._is_raised = True
+        raise KeyboardInterrupt
+
+    def taken(self) -> None:
+        """The last one has been obeyed. Raises KeyboardInterrupt where another came meanwhile."""
+        self._is_raised = False
+        if self._came_again:
+            self._came_again = False
+            self.pressed(signal.SIGINT, None)
+
+
 @contextlib.contextmanager
-def _leaving_by_signals() -> Iterator[None]:
+def _leaving_by_signals(ctrl_c: CtrlC) -> Iterator[None]:
     def leave(number: int, _frame: object) -> None:
         raise _Left(128 + number)
 
     old = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    old[signal.SIGINT] = signal.signal(signal.SIGINT, ctrl_c.pressed)
     try:
         yield
     finally:
