@@ -39,7 +39,7 @@ soak: $(VENV)/.installed-dev packages ## the long campaigns; writes docs/soak.js
 	$(BIN)/python -m tests.soak run $(ARGS)
 	test -n "$(ARGS)" || $(BIN)/python -m pytest -m slow --timeout 3600
 
-bench: $(VENV)/.installed-bench ## measure all figures; writes docs/bench.md and docs/bench.json (ARGS="acks joins" for some)
+bench: $(VENV)/.installed-bench packages ## measure all figures; writes docs/bench.md and docs/bench.json (ARGS="acks joins" for some)
 	$(BIN)/python -m bench $(ARGS)
 
 check: $(VENV)/.installed-dev ## format, lint, types, arrows, figures, secrets and known holes

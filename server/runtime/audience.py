@@ -25,11 +25,9 @@ class Audience:
         self._presence_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
-    def __contains__(self, outlet: Outlet) -> bool:
-        return outlet in self._outlets
-
     @property
     def outlets(self) -> list[Outlet]:
+        """The connections that hear what comes."""
         return list(self._outlets)
 
     @property

@@ -6,15 +6,15 @@ import itertools
 
 from server.protocol import Ack, AgentInfo, Done, Interrupted, Limits, Token, Usage, UserMessage, Welcome
 from tui_agent.state.chat import Running
-from tui_agent.state.speaking import SETTLE_S, Speaking
+from tui_agent.state.speaking import SETTLE_S, Sentence, Speaking
 
 USAGE = Usage(0, 0)
 TIME = "2026-11-25T00:00:00Z"
 
 
-def make(**how: object) -> Speaking:
+def make(*, is_for_all: bool = False) -> Speaking:
     counter = itertools.count(1)
-    return Speaking(40, lambda: next(counter), is_on=True, **how)  # type: ignore[arg-type]
+    return Speaking(40, lambda: next(counter), is_on=True, is_for_all=is_for_all)
 
 
 def asked(speaking: Speaking, run: str = "r1") -> None:
@@ -22,8 +22,8 @@ def asked(speaking: Speaking, run: str = "r1") -> None:
     speaking.apply(Ack("c1", duplicate=False, id=1, run=run), 0.0)
 
 
-def words(sentences: list[object]) -> list[str]:
-    return [sentence.text for sentence in sentences]  # type: ignore[attr-defined]
+def words(sentences: list[Sentence]) -> list[str]:
+    return [sentence.text for sentence in sentences]
 
 
 def done(run: str, content: str) -> Done:

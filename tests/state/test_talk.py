@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tui_agent.state import talk as rules
-from tui_agent.state.talk import Discard, Finish, Hush, Insert, Listen, Say, Send, Talk
+from tui_agent.state.talk import Discard, Finish, Hush, Insert, Listen, Phase, Say, Send, Talk
 
 
 def recording(*, is_auto: bool = True, hands_free: bool = False) -> Talk:
@@ -116,12 +117,12 @@ def test_hands_free_sends_even_where_review_is_set() -> None:
     assert talk.text(1, "hello", 2.5) == [Send("hello")]
 
 
-def test_f2_ends_hands_free_in_every_state() -> None:
-    for phase in ("opening", "listening", "transcribing", "waiting", "resting"):
-        talk = recording(hands_free=True)
-        talk.phase = phase  # type: ignore[assignment]
-        assert Say(rules.LOOP_ENDED) in talk.press(9.0)
-        assert talk.tick(100.0) == []
+@pytest.mark.parametrize("phase", ["opening", "listening", "transcribing", "waiting", "resting"])
+def test_f2_ends_hands_free_in_every_state(phase: Phase) -> None:
+    talk = recording(hands_free=True)
+    talk.phase = phase
+    assert Say(rules.LOOP_ENDED) in talk.press(9.0)
+    assert talk.tick(100.0) == []
 
 
 def test_escape_in_hands_free_listens_anew() -> None:
@@ -155,13 +156,12 @@ def test_a_microphone_that_never_opens_and_a_model_that_never_ends_are_given_up(
     assert talk.tick(2.0 + rules.TRANSCRIBING_S + 0.1) == [Discard(1), Say(rules.NOT_TRANSCRIBED)]
 
 
-def test_a_dead_voice_process_leaves_nothing_open() -> None:
-    for phase in ("opening", "listening", "transcribing"):
-        talk = recording()
-        talk.phase = phase  # type: ignore[assignment]
-        talk.gone(3.0)
-        assert talk.phase == "off"
-        assert talk.press(9.0) == [Hush(), Listen(2)]
+@pytest.mark.parametrize("phase", ["opening", "listening", "transcribing"])
+def test_a_dead_voice_process_leaves_nothing_open(phase: Phase) -> None:
+    talk = recording()
+    talk.phase = phase
+    talk.gone(3.0)
+    assert (talk.phase, talk.press(9.0)) == ("off", [Hush(), Listen(2)])
 
 
 STEPS = (

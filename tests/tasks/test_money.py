@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ async def test_an_answer_stopped_or_broken_in_its_middle_pays_what_it_was_told_a
     async with FakeMessagesAPI() as api:
         agent, worker = claude(api, max_retries=0)
         async with served(tmp_path, agent, worker=worker) as server, WireClient(server.address) as ada:
-            spent = lambda: spent_tokens(server.data_dir / "rooms.db")  # noqa: E731
+            spent = partial(spent_tokens, server.data_dir / "rooms.db")
             api.will(in_the_middle(Hang()))
             run = (await ada.say("hello"))["run"]
             await until(lambda: ada.text_of(run) == WORDS)

@@ -69,8 +69,7 @@ async def test_who_joins_and_who_comes_back_sees_the_tasks_as_they_are(tmp_path:
             await submit(ben, "read all")
             await until(lambda: worker.began.get("read") == 0)
         worker.let("read")
-        moved = lambda frame: frame["type"] == "progress" and frame.get("step") == 1  # noqa: E731
-        await ada.wait(moved)
+        await ada.wait(lambda frame: frame["type"] == "progress" and frame.get("step") == 1)
         async with WireClient(server.address, user="ben", resume={"epoch": epoch, "after": 1}) as ben:
             (task,) = (await ben.wait("welcome"))["tasks"]
             assert (task["task"], task["user"], task["status"]) == ("t1", "ben", "running")
