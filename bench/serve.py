@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from server import app
+from server import app, event_loop
 from server.agents.base import Cost, Finished, Note, Question, Text
 from server.agents.work import Assignment, Site
 from server.config import ServerSettings
@@ -100,7 +100,7 @@ def main() -> None:
 
     # The bench asks how many commits there were; each is one fsync at most (pieces alone make none).
     signal.signal(signal.SIGUSR1, lambda *_: print("commits", commits[0], flush=True))
-    asyncio.run(
+    event_loop.run(
         app.run(
             settings,
             None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import signal
@@ -103,10 +102,10 @@ def _serve(settings: ServerSettings) -> int:
             raise ConfigTrouble("--host needs --port; give both, or neither for the Unix socket.")
         socket_path = Path(settings.socket) if settings.socket else protocol.default_socket_path(os.environ)
     _start_log(settings)
-    from server import app  # after the arguments are right: websockets is not imported for a usage error
+    from server import app, event_loop  # after the arguments are right: not imported for a usage error
 
     try:
-        asyncio.run(app.run(settings, socket_path, on_ready=lambda address: say(f"tui-agent-server on {address}")))
+        event_loop.run(app.run(settings, socket_path, on_ready=lambda address: say(f"tui-agent-server on {address}")))
     except (ConfigTrouble, StoreUnusable, DataDirTaken):
         raise
     except Exception:

@@ -13,7 +13,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from websockets.asyncio.server import Server, serve
 
@@ -246,8 +246,8 @@ class Listening:
     async def begin(self, sock: socket.socket) -> None:
         """Take connections from this socket, from now on."""
         self._servers.append(await self._serve_on(sock))
-        # asyncio takes up to `backlog` connections in one step of the loop, and 300 at once held everybody up for
-        # 90 ms. So it takes one a step, while the kernel's queue is as long as it should be.
+        # asyncio's loop takes up to `backlog` connections in one step, and 300 at once held everybody up for 90 ms. So
+        # it takes one a step, as uvloop does, while the kernel's queue is as long as it should be.
         sock.listen(BACKLOG)
 
     async def again(self) -> None:
@@ -315,7 +315,7 @@ async def _listen(
             close_timeout=2,
             max_size=wire.CLIENT_FRAME_BYTES,
             max_queue=4,
-            create_connection=cast(type[Peer], gateway.new_peer),  # a factory will do, says websockets
+            create_connection=Peer,
             logger=_wire_log,
             backlog=1,
         )

@@ -36,13 +36,6 @@ class Peer(ServerConnection):
 
     room_name: str = ""
     identity: Identity | None = None
-    turnstile: Turnstile
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, and read the request when it is this newcomer's turn."""
-        super().connection_made(transport)
-        self.transport.pause_reading()
-        self.turnstile.call(self.transport.resume_reading)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take apart what refers to itself, so that the memory comes back at once: left to the garbage collector, what
@@ -108,7 +101,7 @@ class Gateway:
         self._users: Counter[str] = Counter()
         self._closing: set[Peer] = set()
         self._closers = asyncio.TaskGroup()
-        self._turnstile = Turnstile()  # for each step of those who come: the request, the upgrade, the join
+        self._turnstile = Turnstile()  # for each step of those who come: the upgrade, the join
         self._next_number = 1
         self._is_stopping = False
 
@@ -133,12 +126,6 @@ class Gateway:
             self.close(peer, code, reason)
 
     # ---- before the upgrade -----------------------------------------------------------------------
-
-    def new_peer(self, *arguments: Any, **options: Any) -> Peer:
-        """A connection that has been accepted, as websockets wants one made."""
-        peer = Peer(*arguments, **options)
-        peer.turnstile = self._turnstile
-        return peer
 
     def process_request(self, door: Door) -> Callable[[ServerConnection, Request], Awaitable[Response | None]]:
         """The checks of one listener, as websockets wants them."""

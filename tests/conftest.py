@@ -5,18 +5,31 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_timeout
 from hypothesis import HealthCheck, settings
 
+from server.event_loop import loop_factory
+
 # A busy machine draws and runs slowly; a test that hangs has a timeout of its own.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 STEPS = 5  # of the loop, for what was cancelled at the very end
+# Folders of tests of what runs in the client, which is on asyncio's own loop; all others are on the server's.
+CLIENT = {"client", "link", "state", "ui", "voice"}
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """A test runs on the loop that what it tests runs on."""
+    is_client = item.path.relative_to(Path(__file__).parent).parts[0] in CLIENT
+    return {"loop": (None if is_client else loop_factory()) or asyncio.new_event_loop}
 
 
 @pytest.fixture(autouse=True)

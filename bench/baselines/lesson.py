@@ -58,5 +58,7 @@ async def join(websocket: WebSocket, room: str) -> None:
 if __name__ == "__main__":
     sock = socket.create_server(("127.0.0.1", 0), backlog=512)
     print(f"ws://127.0.0.1:{sock.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(app, log_level="error", ws="websockets-sansio", ws_per_message_deflate=False)
+    config = uvicorn.Config(
+        app, log_level="error", loop="asyncio", ws="websockets-sansio", ws_per_message_deflate=False
+    )
     uvicorn.Server(config).run(sockets=[sock])

@@ -35,6 +35,6 @@ async def order(sid: str, what: dict) -> None:
 if __name__ == "__main__":
     sock = socket.create_server(("127.0.0.1", 0), backlog=512)
     print(f"ws://127.0.0.1:{sock.getsockname()[1]}", flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="error", ws="websockets-sansio", ws_per_message_deflate=False)).run(
-        sockets=[sock]
-    )
+    uvicorn.Server(
+        uvicorn.Config(app, log_level="error", loop="asyncio", ws="websockets-sansio", ws_per_message_deflate=False)
+    ).run(sockets=[sock])

@@ -48,6 +48,7 @@ class OpenAnswer:
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._flush_timer: asyncio.Handle | None = None
+        self._is_flush_due = False  # the timer is not one, but the end of this step
         self._is_piece_on_its_way = False
 
     @property
@@ -121,11 +122,12 @@ class OpenAnswer:
         if due_s is None:
             return
         if self._flush_timer is not None:
-            if due_s > 0 or not isinstance(self._flush_timer, asyncio.TimerHandle):
+            if due_s > 0 or self._is_flush_due:
                 return
             self._flush_timer.cancel()  # enough has come: it need not wait for its time
         # "At once" is the end of this step of the loop: an answer that is already whole needs no pieces.
-        if due_s == 0:
+        self._is_flush_due = due_s == 0
+        if self._is_flush_due:
             self._flush_timer = self._loop.call_soon(self._flush)
         else:
             self._flush_timer = self._loop.call_later(due_s, self._flush)

@@ -6,14 +6,13 @@ Run by the crowd campaign as a script of its own: `python stamping_server.py --s
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from bench.serve import BenchAgent
-from server import app
+from server import app, event_loop
 from server.agents.base import Finished, Note, Question, Text
 from server.config import ServerSettings
 
@@ -40,7 +39,7 @@ def main() -> None:
     parser.add_argument("--data-dir")
     arguments = parser.parse_args()
     settings = ServerSettings(data_dir=arguments.data_dir, connections=5000, connections_per_user=5000)
-    asyncio.run(
+    event_loop.run(
         app.run(
             settings,
             arguments.socket,

@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from server import app
+from server import app, event_loop
 from server.agents.base import Cost, Finished, Note, Question, Text
 from server.config import ServerSettings
 from server.protocol import Usage
@@ -121,7 +121,7 @@ def main() -> None:
     crasher = Crasher(os.environ.get("CRASH", ""))
     arm(crasher)
     settings = ServerSettings(data_dir=arguments.data_dir, command_burst=1000)
-    asyncio.run(
+    event_loop.run(
         app.run(
             settings,
             arguments.socket,

@@ -147,8 +147,8 @@ async def power_loss(folder: Path, seed: int, acks: int) -> dict[str, int]:
     trace = folder / "trace"
     async with ServerProcess(folder, script=CRASH_SERVER) as server:
         strace = await asyncio.create_subprocess_exec(
-            "strace", "-f", "-y", "-s", "300", "-e", "trace=pwrite64,fdatasync,fsync,sendto", "-o", str(trace),
-            "-p", str(server.process.pid), stderr=asyncio.subprocess.PIPE,
+            "strace", "-f", "-y", "-s", "300", "-e", "trace=pwrite64,fdatasync,fsync,sendto,sendmsg,write,writev",
+            "-o", str(trace), "-p", str(server.process.pid), stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert strace.stderr is not None
         assert b"attached" in await strace.stderr.readline()
@@ -175,7 +175,7 @@ def trace_of_acks(strace: str) -> tuple[int, int]:
     for line in strace.splitlines():
         if re.search(r"f(data)?sync(\(.*\)| resumed.*) *= 0", line):
             is_synced = True
-        elif "sendto(" in line and '{\\"type\\":\\"ack\\"' in line:
+        elif re.search(r" (sendto|sendmsg|write|writev)\(", line) and '{\\"type\\":\\"ack\\"' in line:
             acks += 1
             bad += not is_synced
             is_synced = False  # the next one wants a sync of its own

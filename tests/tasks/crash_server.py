@@ -17,7 +17,7 @@ import sys
 import threading
 from pathlib import Path
 
-from server import app
+from server import app, event_loop
 from server.agents.base import Cost
 from server.agents.work import Assignment, Site
 from server.config import ServerSettings
@@ -98,7 +98,7 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(filename=os.environ["LEDGER"] + ".log", level=logging.INFO)
     crasher = Crasher(os.environ.get("CRASH", ""))
-    asyncio.run(
+    event_loop.run(
         app.run(
             ServerSettings(data_dir=given.data_dir, command_burst=1000, tasks_at_once=8, tasks_per_person=8),
             Path(given.socket),
