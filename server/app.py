@@ -13,7 +13,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from websockets.asyncio.server import Server, serve
 
@@ -315,7 +315,7 @@ async def _listen(
             close_timeout=2,
             max_size=wire.CLIENT_FRAME_BYTES,
             max_queue=4,
-            create_connection=Peer,
+            create_connection=cast(type[Peer], gateway.new_peer),  # a factory will do, says websockets
             logger=_wire_log,
             backlog=1,
         )

@@ -6,7 +6,8 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -36,6 +37,23 @@ class Peer(ServerConnection):
 
     room_name: str = ""
     identity: Identity | None = None
+    turnstile: Turnstile
+    _is_in = False
+
+    def data_received(self, data: bytes) -> None:
+        """The request is read, and all after it, when it is this newcomer's turn. (Here and not when the connection is
+        made: uvloop begins to read after `connection_made`, whatever that has paused.)"""
+        if self._is_in:
+            super().data_received(data)
+        else:
+            self.transport.pause_reading()
+            self.turnstile.call(partial(self._enter, data))
+
+    def _enter(self, data: bytes) -> None:
+        self._is_in = True
+        self.transport.resume_reading()
+        if not self.transport.is_closing():
+            super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take apart what refers to itself, so that the memory comes back at once: left to the garbage collector, what
@@ -101,7 +119,7 @@ class Gateway:
         self._users: Counter[str] = Counter()
         self._closing: set[Peer] = set()
         self._closers = asyncio.TaskGroup()
-        self._turnstile = Turnstile()  # for each step of those who come: the upgrade, the join
+        self._turnstile = Turnstile()  # for each step of those who come: the request, the join
         self._next_number = 1
         self._is_stopping = False
 
@@ -127,12 +145,17 @@ class Gateway:
 
     # ---- before the upgrade -----------------------------------------------------------------------
 
-    def process_request(self, door: Door) -> Callable[[ServerConnection, Request], Awaitable[Response | None]]:
+    def new_peer(self, *arguments: Any, **options: Any) -> Peer:
+        """A connection that has been accepted, as websockets wants one made."""
+        peer = Peer(*arguments, **options)
+        peer.turnstile = self._turnstile
+        return peer
+
+    def process_request(self, door: Door) -> Callable[[ServerConnection, Request], Response | None]:
         """The checks of one listener, as websockets wants them."""
 
-        async def check(connection: ServerConnection, request: Request) -> Response | None:
+        def check(connection: ServerConnection, request: Request) -> Response | None:
             assert isinstance(connection, Peer)
-            await self._turnstile.wait_turn()
             return self._check(door, connection, request)
 
         return check
