@@ -20,16 +20,18 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 STEPS = 5  # of the loop, for what was cancelled at the very end
-# Folders of tests of what runs in the client, which is on asyncio's own loop; all others are on the server's.
-CLIENT = {"client", "link", "state", "ui", "voice"}
+# Folders of tests that run parts of the server in their own process: they are on the server's loop. All others are on
+# asyncio's, as the client is, and start servers that choose theirs.
+ON_SERVERS_LOOP = {"agents", "contracts", "runtime", "server"}
 
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """A test runs on the loop that what it tests runs on."""
-    is_client = item.path.relative_to(Path(__file__).parent).parts[0] in CLIENT
-    return {"loop": (None if is_client else loop_factory()) or asyncio.new_event_loop}
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    factory = loop_factory() if folder in ON_SERVERS_LOOP else None
+    return {"loop": factory or asyncio.new_event_loop}
 
 
 @pytest.fixture(autouse=True)
