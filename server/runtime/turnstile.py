@@ -1,8 +1,8 @@
 """A way through for one at a time, so that a crowd's work never fills a whole step of the event loop.
 
 One goes through in every second step: what it sets going (a check, a replay) is done in the step after, which then has
-no newcomer of its own. Beside a storm an idle server's ping came in 2.2 ms at the 99th percentile, and with one in each
-step in 3.5 ms.
+no newcomer of its own. Four seconds of storms had 8 steps of over 1 ms, and with
+requests read as they came some 60.
 
 A loop runs all that is ready before it looks at its sockets again: what a hundred newcomers want at once, a quarter of
 a millisecond each, would hold up everybody's tokens for as long as it all takes.

@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import cast
 
 from tests.attacks.raw import Raw, dial, frame, join, open_files, rss_bytes, upgrade
 from tests.fakes.process import ServerProcess
@@ -234,7 +233,8 @@ class Sink(asyncio.Protocol):
     """A member that reads and looks at nothing, as cheaply as it goes; pings are answered."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.WriteTransport, transport)  # uvloop's are not its subclasses
+        assert isinstance(transport, asyncio.WriteTransport)
+        self.transport = transport
 
     def data_received(self, data: bytes) -> None:
         if data[:1] == b"\x89":  # they come by themselves

@@ -24,8 +24,6 @@ from typing import Any, Final
 
 import pyte
 
-from tests.fakes.terminal import take_terminal
-
 ROOT = Path(__file__).resolve().parents[2]
 MARK: Final = "98765"
 
@@ -120,8 +118,8 @@ class Terminal:
         self.resize(self.columns, self.rows)
         self.before = termios.tcgetattr(slave)
         self._process = await asyncio.create_subprocess_exec(
-            *self.command, stdin=slave, stdout=slave, stderr=slave, env=self.env,
-            cwd=self.env["HOME"], preexec_fn=lambda: take_terminal(slave),
+            *self.command, stdin=slave, stdout=slave, stderr=slave, env=self.env, start_new_session=True,
+            cwd=self.env["HOME"], preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip
         self.pid = self._process.pid
         self.slave = slave

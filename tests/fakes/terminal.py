@@ -94,7 +94,7 @@ async def terminal(
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
     process = await asyncio.create_subprocess_exec(
         *command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, env=dict(env),
-        preexec_fn=lambda: take_terminal(theirs),
+        start_new_session=True, preexec_fn=_take_terminal,
     )  # fmt: skip
     os.close(theirs)
     opened = Terminal(process, ours, size)
@@ -108,8 +108,6 @@ async def terminal(
         os.close(ours)
 
 
-def take_terminal(descriptor: int) -> None:
-    """For a child before its exec: a session of its own with this terminal, so that Ctrl+C becomes SIGINT. uvloop calls
-    it before the descriptor is 0 and before a `start_new_session`, asyncio after both."""
-    os.setsid()
-    fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
+def _take_terminal() -> None:
+    """So that Ctrl+C in the pty becomes SIGINT."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

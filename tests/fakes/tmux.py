@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -36,12 +35,15 @@ class Tmux:
 
     async def command(self, *arguments: str, data: bytes | None = None) -> str:
         """A command of tmux; what it prints."""
-        done = await asyncio.to_thread(
-            subprocess.run, ["tmux", "-L", self.name, "-f", "/dev/null", *arguments],
-            input=data or b"", capture_output=True, timeout=WITHIN_S,
+        process = await asyncio.create_subprocess_exec(
+            "tmux", "-L", self.name, "-f", "/dev/null", *arguments,
+            stdin=asyncio.subprocess.PIPE if data is not None else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             env={"PATH": os.environ["PATH"], "HOME": str(self.home), "TMUX_TMPDIR": str(self.home), "LANG": "C.UTF-8"},
         )  # fmt: skip
-        return done.stdout.decode("utf-8", "replace")
+        async with asyncio.timeout(WITHIN_S):
+            out, _ = await process.communicate(data)
+        return out.decode("utf-8", "replace")
 
     # ---- what a person does ---------------------------------------------------------------------------
 
