@@ -136,12 +136,16 @@ async def test_files_and_folders_are_the_owners_alone_whatever_the_umask(tmp_pat
             async with Terminal(*command, folder=home) as screen:
                 await screen.wait("live")
                 await screen.enter("kept on disk until the ack")
-                await screen.wait("kept on disk")
+                await screen.wait("I am the demo agent, a script")  # so it was sent, and does not only stand there
                 os.kill(server.process.pid, 19)  # SIGSTOP: what is sent now stays in the outbox
-                await screen.enter("still waiting")
-                await screen.wait("still waiting")
-                wrong = [oct(stat.S_IMODE(p.lstat().st_mode)) + f" {p}" for p in home.rglob("*") if not _is_private(p)]
-                os.kill(server.process.pid, 18)
+                try:
+                    await screen.enter("still waiting")
+                    await screen.wait("still waiting")
+                    wrong = [
+                        oct(stat.S_IMODE(p.lstat().st_mode)) + f" {p}" for p in home.rglob("*") if not _is_private(p)
+                    ]
+                finally:
+                    os.kill(server.process.pid, 18)  # a stopped server would never end
     finally:
         os.umask(old)
     assert wrong == []
