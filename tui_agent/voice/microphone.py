@@ -15,7 +15,7 @@ from tui_agent.voice.troubles import microphone_lost, microphone_refused, microp
 Block = np.ndarray[Any, np.dtype[np.float32]]
 
 QUEUE_BLOCKS: Final = 2200  # 70 s; a recording is at most 60
-FIRST_BLOCK_S: Final = 2.0
+FIRST_BLOCK_S: Final = 3.0  # a headset that changes its profile takes up to two, an idle virtual source two
 NEXT_BLOCK_S: Final = 1.0
 
 
