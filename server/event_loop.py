@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
+
+# A thread that wants the interpreter (the store's, to go on) gets it from a busy loop after so long; 5 ms by default.
+SWITCH_S: Final = 0.0005
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -18,5 +22,6 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """asyncio.run, on that loop."""
+    sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(main)

@@ -13,8 +13,9 @@ from typing import Final, TypeVar
 
 from server.errors import StoreTrouble, StoreUnusable
 from server.store.base import Append, StoredEvent, StoredRoom, StoredRoomInfo
+from server.store.batch import AppendOp, PieceOp, VisitOp
 from server.store.schema import ROOM_SHIFT, migrate, set_fresh_epoch
-from server.store.writer import AppendOp, PieceOp, VisitOp, Writer, connect
+from server.store.writer import Writer, connect
 
 # A whole quick_check reads the file (about 1 GB/s from cache): a start must not take seconds for it. Above this
 # size only the header and the schema are looked at; SQLite still reports a torn page when it meets one.

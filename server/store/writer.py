@@ -1,6 +1,6 @@
 """The one writer thread: it takes whatever waits, commits it as one transaction and reports back once.
 
-The event loop hands over once a step: a queue item an operation would wake the thread with each, for small commits.
+The event loop hands over once a step, a queue item an operation would wake the thread with each, for small commits.
 
 Group commit over rooms: an fsync costs about 0.4 ms, so 64 rooms that append at once share one. A batch with an append
 commits with `synchronous=FULL` (fdatasync of the log before COMMIT returns), a batch of pieces only with NORMAL (no
@@ -16,51 +16,21 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from server.errors import StoreTrouble
-from server.store.base import Append
-from server.store.schema import ROOM_SHIFT
+from server.store.batch import FAILED, TRIGGER, AppendOp, Batch, Op, Result, Rooms
 
 log = logging.getLogger("server.store")
 
-BATCH: Final = 1024
+BATCH: Final = 1024  # operations in a transaction, about
+HAND_OVER: Final = 32  # of a step with much to write at once, so that the thread works meanwhile
 BUSY_TIMEOUT_MS: Final = 5000
-LAST_TEXT: Final = 200
 CHECKPOINT_PAGES: Final = 4000
 
 FULL: Final = StoreTrouble("storage_full", "The server's disk is full; send it again when there is space.")
-FAILED: Final = StoreTrouble("internal", "The server could not write to its database; its log says why. Try again.")
-
-
-@dataclass(slots=True)
-class AppendOp:
-    room: str
-    append: Append
-    future: asyncio.Future[bytes | None]
-
-
-@dataclass(slots=True)
-class PieceOp:
-    room: str
-    run: str
-    offset: int
-    text: str
-    future: asyncio.Future[None]
-
-
-@dataclass(slots=True)
-class VisitOp:
-    user: str
-    room: str
-    future: asyncio.Future[None]
-
-
-Op = AppendOp | PieceOp | VisitOp
-Result = bytes | None | StoreTrouble
 
 
 class Writer:
@@ -77,8 +47,7 @@ class Writer:
         self._ops: SimpleQueue[list[Op] | None] = SimpleQueue()
         self._db: sqlite3.Connection | None = None
         self._is_full_sync = True
-        self._rooms: dict[str, tuple[int, int]] = {}  # name -> (number, head), as committed
-        self._with_pieces: set[int] | None = None  # rooms that may have pieces; None: not known
+        self._rooms = Rooms()
         self._thread = threading.Thread(target=self._run, name="store writer", daemon=True)
         self._thread.start()
 
@@ -87,6 +56,8 @@ class Writer:
         if not self._gathered:
             self._loop.call_soon(self._hand_over)
         self._gathered.append(op)
+        if len(self._gathered) >= HAND_OVER:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         if self._gathered:  # `close` may have been first
@@ -130,107 +101,36 @@ class Writer:
             return self._transaction(batch)
         except sqlite3.Error as exc:
             log.error("the database refused a batch of %d: %s", len(batch), exc.sqlite_errorname)
-            if self._db is not None:
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.rollback()
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.close()
-            self._db = None
-            self._rooms.clear()
-            self._with_pieces = None
             primary = exc.sqlite_errorcode & 0xFF
             trouble = FULL if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) else FAILED
-            return [StoreTrouble(trouble.code, trouble.message, retry_after_s=2.0)] * len(batch)
+        except Exception:  # this thread must go on: without it everybody waits for ever
+            log.exception("a batch of %d could not be written", len(batch))
+            trouble = FAILED
+        if self._db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.rollback()
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()
+        self._db = None
+        self._rooms.forget()
+        return [StoreTrouble(trouble.code, trouble.message, retry_after_s=2.0)] * len(batch)
 
-    def _transaction(self, batch: list[Op]) -> list[Result]:
+    def _transaction(self, ops: list[Op]) -> list[Result]:
         db = self._db = self._db or self._connect()
         self._point("append.begin")
-        is_durable = any(isinstance(op, AppendOp) for op in batch)
+        is_durable = any(isinstance(op, AppendOp) for op in ops)
         if is_durable is not self._is_full_sync:
             db.execute("PRAGMA synchronous=FULL" if is_durable else "PRAGMA synchronous=NORMAL")
             self._is_full_sync = is_durable
-        db.execute("BEGIN IMMEDIATE")
-        if self._with_pieces is None:
-            self._with_pieces = {row[0] for row in db.execute("SELECT DISTINCT room FROM pieces")}
-        results: list[Result] = []
-        for op in batch:
-            match op:
-                case AppendOp():
-                    results.append(self._append(db, op))
-                case PieceOp():
-                    number = self._room(db, op.room)[0]
-                    db.execute("INSERT OR REPLACE INTO pieces VALUES(?,?,?,?)", (number, op.run, op.offset, op.text))
-                    self._with_pieces.add(number)
-                    results.append(None)
-                case VisitOp():
-                    db.execute("INSERT OR IGNORE INTO visits VALUES(?,?)", (op.user, op.room))
-                    results.append(None)
-        self._point("append.commit")
-        db.execute("COMMIT")
+        results = Batch(db, self._rooms, self._point).write(ops)
         if is_durable:
             self.fsyncs += 1
         self._point("append.committed")
         return results
 
-    def _append(self, db: sqlite3.Connection, op: AppendOp) -> Result:
-        append = op.append
-        number, head = self._room(db, op.room)
-        key = append.key
-        if key is not None:
-            known = db.execute(
-                "SELECT ack FROM commands WHERE room=? AND user=? AND cid=?", (number, key.user, key.cid)
-            ).fetchone()
-            if known is not None:
-                ack: bytes = known[0]
-                return ack
-        if any(event.id != head + place for place, event in enumerate(append.events, 1)):
-            log.error("room %s: an event does not follow %d", op.room, head)
-            return FAILED
-        if key is not None:
-            db.execute("INSERT INTO commands VALUES(?,?,?,?)", (number, key.user, key.cid, key.ack))
-        for event in append.events:
-            db.execute("INSERT INTO events VALUES(?,?,?)", (number, event.id, event.payload))
-            if event.text:
-                rowid = number << ROOM_SHIFT | event.id
-                db.execute("INSERT INTO words(rowid, text) VALUES(?,?)", (rowid, event.text))
-        head += len(append.events)
-        last = next((event for event in reversed(append.events) if event.text), None)
-        if last is not None:
-            db.execute(
-                "UPDATE rooms SET head=?, state=?, open_tasks=?, last_time=?, last_user=?, last_text=? WHERE number=?",
-                (head, append.state, append.open_tasks, last.time, last.user, last.text[:LAST_TEXT], number),
-            )
-        else:
-            db.execute(
-                "UPDATE rooms SET head=?, state=?, open_tasks=? WHERE number=?",
-                (head, append.state, append.open_tasks, number),
-            )
-        assert self._with_pieces is not None
-        if append.ended_run is not None and number in self._with_pieces:
-            db.execute("DELETE FROM pieces WHERE room=? AND run=?", (number, append.ended_run))
-            self._with_pieces.discard(number)
-        if append.spent_tokens or append.spent_microdollars:
-            db.execute(
-                "INSERT INTO spending VALUES(?,?,?) ON CONFLICT(day) DO UPDATE SET tokens=tokens+excluded.tokens, "
-                "microdollars=microdollars+excluded.microdollars",
-                (append.day, append.spent_tokens, append.spent_microdollars),
-            )
-        self._rooms[op.room] = number, head
-        return None
-
-    def _room(self, db: sqlite3.Connection, name: str) -> tuple[int, int]:
-        """(number, head) of a room, which is made at its first event."""
-        known = self._rooms.get(name)
-        if known is None:
-            row = db.execute("SELECT number, head FROM rooms WHERE name=?", (name,)).fetchone()
-            if row is None:
-                cursor = db.execute("INSERT INTO rooms(name, head, state) VALUES(?, 0, '')", (name,))
-                row = cursor.lastrowid, 0
-            known = self._rooms[name] = (row[0], row[1])
-        return known
-
     def _connect(self) -> sqlite3.Connection:
         db = connect(self._path)
+        db.executescript(TRIGGER)
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         self._is_full_sync = True

@@ -149,6 +149,39 @@ async def test_what_one_step_of_the_loop_appends_is_one_commit(tmp_path: Path) -
     await engine.close()
 
 
+@pytest.mark.parametrize("rooms", [1, 2, 63, 64, 65, 200])
+async def test_each_room_of_a_large_commit_gets_what_is_its_own(tmp_path: Path, rooms: int) -> None:
+    engine = await open_sqlite(tmp_path / "x.db")
+    before, waiting = engine.fsyncs, list[asyncio.Future[bytes | None]]()
+    for number in range(rooms):
+        said = NewEvent(1, b'{"room":%d}' % number, f"user{number}", f"words{number}", f"t{number}")
+        silent = NewEvent(2, b"{}")
+        key = Key("ada", "c1", b'{"ack":%d}' % number)
+        waiting.append(engine.append(f"r{number}", Append((said, silent), b"%d" % number, key)))
+        engine.append_piece(f"r{number}", "r1", 0, f"piece {number}")
+    assert await asyncio.gather(*waiting) == [None] * rooms
+    assert engine.fsyncs - before <= -(-2 * rooms // 32)
+    await engine.visit("ada", "r0")
+    for number in range(rooms):
+        stored = await engine.load(f"r{number}", tail_events=9, tail_bytes=999)
+        assert [event.payload for event in stored.tail] == [b'{"room":%d}' % number, b"{}"]
+        assert (stored.head, stored.state, stored.pieces) == (2, b"%d" % number, f"piece {number}")
+        assert await engine.find_ack(f"r{number}", "ada", "c1") == b'{"ack":%d}' % number
+        assert [event.id for event in await engine.search(f"r{number}", f"words{number}", limit=9)] == [1]
+    [shown] = await engine.rooms_of("ada")
+    assert (shown.head, shown.last_time, shown.last_user, shown.last_text) == (2, "t0", "user0", "words0")
+    await engine.close()
+
+
+async def test_what_cannot_be_written_at_all_does_not_stop_the_writer(tmp_path: Path) -> None:
+    engine = await open_sqlite(tmp_path / "x.db")
+    with pytest.raises(StoreTrouble) as caught:
+        await engine.append("r0", Append((NewEvent(1, b"{}", "ada", "\ud800", "t"),), b"{}"))
+    assert caught.value.code == "internal"
+    assert await engine.append("r0", Append((NewEvent(1, b"{}", "ada", "words", "t"),), b"{}")) is None
+    await engine.close()
+
+
 async def test_what_the_last_step_appended_is_written_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     engine = await open_sqlite(path)
