@@ -182,7 +182,9 @@ class Terminal:
     @property
     def text(self) -> str:
         """What stands on the screen."""
-        return "\n".join(self.screen.display)
+        # Not `display`: it breaks on the empty half that is left of a wide letter once its other half is overwritten.
+        lines, columns = range(self.screen.lines), range(self.screen.columns)
+        return "\n".join("".join(self.screen.buffer[line][column].data for column in columns) for line in lines)
 
     async def wait(self, condition: Callable[[], object] | str, within_s: float = 30) -> None:
         """Until the screen has that text, or the condition holds."""
