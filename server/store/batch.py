@@ -87,23 +87,42 @@ class Rooms:
         self.with_pieces = None
 
 
-class Batch:
+def write(db: sqlite3.Connection, rooms: Rooms, ops: list[Op], on_point: Callable[[str], None]) -> list[Result]:
+    """Commit them all; what each came to. Raises sqlite3.Error: then none is written.
+
+    That a command took effect before is rare, so nobody looks for it first: the table refuses it, and all is done again.
+    """
+    try:
+        return _Batch(db, rooms, on_point).write(ops)
+    except (sqlite3.IntegrityError, _MayBeKnown):
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        rooms.forget()
+        batch = _Batch(db, rooms, on_point)
+        batch.find_acks(ops)
+        return batch.write(ops)
+
+
+class _MayBeKnown(Exception):
+    """A command that cannot be written, and earned its ack before if it is known."""
+
+
+class _Batch:
     """One transaction's rows; each list is flat, as SQLite takes parameters."""
 
     def __init__(self, db: sqlite3.Connection, rooms: Rooms, on_point: Callable[[str], None]) -> None:
         self._db = db
         self._rooms = rooms
         self._on_point = on_point
-        self._acks: dict[tuple[int, str, str], bytes] = {}  # of commands that took effect before
+        self._has_looked = False
+        self._acks: dict[tuple[int, str, str], bytes] = {}  # of this batch's commands, and of those found
         self._appends: list[Any] = []
         self._pieces: list[Any] = []
         self._others: list[tuple[str, tuple[Any, ...]]] = []
 
     def write(self, ops: list[Op]) -> list[Result]:
-        """Commit them all; what each came to. Raises sqlite3.Error: then none is written."""
         if self._rooms.with_pieces is None:
             self._rooms.with_pieces = {row[0] for row in self._db.execute("SELECT DISTINCT room FROM pieces")}
-        self._find_acks(ops)
         results = [self._take(op) for op in ops]
         statements = [
             *_statements("INSERT INTO appends SELECT * FROM ({}) WHERE column1 NOT NULL", COLUMNS, self._appends),
@@ -125,7 +144,9 @@ class Batch:
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
 
-    def _find_acks(self, ops: list[Op]) -> None:
+    def find_acks(self, ops: list[Op]) -> None:
+        """Those of commands that took effect before."""
+        self._has_looked = True
         keys: list[Any] = []
         for op in ops:
             if isinstance(op, AppendOp) and op.append.key is not None:
@@ -159,6 +180,8 @@ class Batch:
             if known is not None:
                 return known
         if any(event.id != head + place for place, event in enumerate(append.events, 1)):
+            if append.key is not None and not self._has_looked:
+                raise _MayBeKnown
             log.error("room %s: an event does not follow %d", room, head)
             return FAILED
         if append.key is not None:

@@ -21,7 +21,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from server.errors import StoreTrouble
-from server.store.batch import FAILED, TRIGGER, AppendOp, Batch, Op, Result, Rooms
+from server.store.batch import FAILED, TRIGGER, AppendOp, Op, Result, Rooms, write
 
 log = logging.getLogger("server.store")
 
@@ -122,7 +122,7 @@ class Writer:
         if is_durable is not self._is_full_sync:
             db.execute("PRAGMA synchronous=FULL" if is_durable else "PRAGMA synchronous=NORMAL")
             self._is_full_sync = is_durable
-        results = Batch(db, self._rooms, self._point).write(ops)
+        results = write(db, self._rooms, ops, self._point)
         if is_durable:
             self.fsyncs += 1
         self._point("append.committed")
