@@ -1,8 +1,8 @@
 """What the writer's transaction does: a batch of operations as rows, and the rows as few statements.
 
 A statement lets go of the interpreter while SQLite runs, and to get it back from a busy event loop takes longer than
-the rows it writes (ADR 0011). So all appends of a batch are one statement: each row goes into a view, whose trigger
-writes the tables. Where there is nothing else to write it is a transaction by itself.
+the rows it writes (ADR 0011). So all appends of a batch are one statement: each row goes into a view, whose triggers
+write the tables. Where there is nothing else to write it is a transaction by itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -26,10 +26,11 @@ ROWS: Final = (1, 4, 16, 64)  # in one statement: few lengths, so that each is c
 FAILED: Final = StoreTrouble("internal", "The server could not write to its database; its log says why. Try again.")
 
 # To be run on the writing connection. A row is one event with what is written beside it; NULL is nothing to write.
-TRIGGER: Final = """
+TRIGGERS: Final = """
     CREATE TEMP VIEW appends(
-        room, id, payload, word_id, text, last_time, last_user, last_text, state, open_tasks, user, cid, ack)
-        AS SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL;
+        room, id, payload, word_id, text, last_time, last_user, last_text, state, open_tasks, ended_run,
+        user, cid, ack)
+        AS SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL;
     CREATE TEMP TRIGGER append_row INSTEAD OF INSERT ON appends BEGIN
         INSERT INTO commands SELECT new.room, new.user, new.cid, new.ack WHERE new.cid NOT NULL;
         INSERT INTO events SELECT new.room, new.id, new.payload WHERE new.payload NOT NULL;
@@ -38,10 +39,20 @@ TRIGGER: Final = """
             last_time=coalesce(new.last_time, last_time), last_user=coalesce(new.last_user, last_user),
             last_text=coalesce(new.last_text, last_text) WHERE number=new.room;
     END;
+    CREATE TEMP TRIGGER append_end INSTEAD OF INSERT ON appends WHEN new.ended_run NOT NULL BEGIN
+        DELETE FROM pieces WHERE room=new.room AND run=new.ended_run;
+    END;
 """
-COLUMNS: Final = 13  # of `appends`
+COLUMNS: Final = 14  # of `appends`
 NOTHING_SAID: Final = (None,) * 5
 NO_COMMAND: Final = (None,) * 3
+# Rows of parameters stand for {}; what they were filled up with is NULL.
+APPEND: Final = "INSERT INTO appends SELECT * FROM ({}) WHERE column1 NOT NULL"
+ADD_PIECES: Final = "INSERT OR REPLACE INTO pieces SELECT * FROM ({}) WHERE column1 NOT NULL"
+VISIT: Final = "INSERT OR IGNORE INTO visits SELECT * FROM ({}) WHERE column1 NOT NULL"
+FIND: Final = (
+    "SELECT room, user, cid, ack FROM ({}) CROSS JOIN commands ON (room, user, cid)=(column1, column2, column3)"
+)
 SPEND: Final = (
     "INSERT INTO spending VALUES(?,?,?) ON CONFLICT(day) DO UPDATE SET tokens=tokens+excluded.tokens, "
     "microdollars=microdollars+excluded.microdollars"
@@ -90,7 +101,7 @@ class Rooms:
 def write(db: sqlite3.Connection, rooms: Rooms, ops: list[Op], on_point: Callable[[str], None]) -> list[Result]:
     """Commit them all; what each came to. Raises sqlite3.Error: then none is written.
 
-    That a command took effect before is rare, so nobody looks for it first: the table refuses it, and all is done again.
+    Nobody looks first for a command that took effect before: the table refuses it, and all is done again. That is rare.
     """
     try:
         return _Batch(db, rooms, on_point).write(ops)
@@ -118,16 +129,18 @@ class _Batch:
         self._acks: dict[tuple[int, str, str], bytes] = {}  # of this batch's commands, and of those found
         self._appends: list[Any] = []
         self._pieces: list[Any] = []
-        self._others: list[tuple[str, tuple[Any, ...]]] = []
+        self._visits: list[Any] = []
+        self._spent: dict[str, tuple[int, int]] = {}  # day -> (tokens, microdollars)
 
     def write(self, ops: list[Op]) -> list[Result]:
         if self._rooms.with_pieces is None:
             self._rooms.with_pieces = {row[0] for row in self._db.execute("SELECT DISTINCT room FROM pieces")}
         results = [self._take(op) for op in ops]
         statements = [
-            *_statements("INSERT INTO appends SELECT * FROM ({}) WHERE column1 NOT NULL", COLUMNS, self._appends),
-            *_statements("INSERT OR REPLACE INTO pieces SELECT * FROM ({}) WHERE column1 NOT NULL", 4, self._pieces),
-            *self._others,
+            *_statements(ADD_PIECES, 4, self._pieces),  # first: a run that ends in this batch takes its own away
+            *_statements(APPEND, COLUMNS, self._appends),
+            *_statements(VISIT, 2, self._visits),
+            *((SPEND, (day, *sums)) for day, sums in self._spent.items()),
         ]
         if len(statements) > 1:
             self._begin()
@@ -151,10 +164,7 @@ class _Batch:
         for op in ops:
             if isinstance(op, AppendOp) and op.append.key is not None:
                 keys += self._room(op.room)[0], op.append.key.user, op.append.key.cid
-        known = (
-            "SELECT room, user, cid, ack FROM ({}) CROSS JOIN commands ON (room, user, cid)=(column1, column2, column3)"
-        )
-        for text, values in _statements(known, 3, keys):
+        for text, values in _statements(FIND, 3, keys):
             for room, user, cid, ack in self._db.execute(text, values):
                 self._acks[room, user, cid] = ack
 
@@ -168,7 +178,7 @@ class _Batch:
                 assert self._rooms.with_pieces is not None
                 self._rooms.with_pieces.add(number)
             case VisitOp():
-                self._others.append(("INSERT OR IGNORE INTO visits VALUES(?,?)", (op.user, op.room)))
+                self._visits += op.user, op.room
         return None
 
     def _append(self, room: str, append: Append) -> Result:
@@ -186,23 +196,24 @@ class _Batch:
             return FAILED
         if append.key is not None:
             self._acks[number, append.key.user, append.key.cid] = append.key.ack
-        state = append.state, append.open_tasks
+        assert self._rooms.with_pieces is not None
+        ended_run = None
+        if append.ended_run is not None and number in self._rooms.with_pieces:
+            ended_run = append.ended_run
+            self._rooms.with_pieces.discard(number)
+        rest = append.state, append.open_tasks, ended_run
         for event in append.events:
             said: tuple[Any, ...] = NOTHING_SAID
             if event.text:
                 rowid = number << ROOM_SHIFT | event.id
                 said = rowid, event.text, event.time, event.user, event.text[:LAST_TEXT]
-            self._appends += number, event.id, event.payload, *said, *state, *command
+            self._appends += number, event.id, event.payload, *said, *rest, *command
             command = NO_COMMAND
         if not append.events:
-            self._appends += number, head, None, *NOTHING_SAID, *state, *command
-        assert self._rooms.with_pieces is not None
-        if append.ended_run is not None and number in self._rooms.with_pieces:
-            self._others.append(("DELETE FROM pieces WHERE room=? AND run=?", (number, append.ended_run)))
-            self._rooms.with_pieces.discard(number)
+            self._appends += number, head, None, *NOTHING_SAID, *rest, *command
         if append.spent_tokens or append.spent_microdollars:
-            spent = append.day, append.spent_tokens, append.spent_microdollars
-            self._others.append((SPEND, spent))
+            tokens, microdollars = self._spent.get(append.day, (0, 0))
+            self._spent[append.day] = tokens + append.spent_tokens, microdollars + append.spent_microdollars
         self._rooms.numbers[room] = number, head + len(append.events)
         return None
 
@@ -218,7 +229,7 @@ class _Batch:
         return known
 
 
-def _statements(statement: str, columns: int, values: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+def _statements(statement: str, columns: int, values: list[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
     """`statement` with `{}` as rows of parameters, filled up with NULLs, as often as it takes, and its parameters."""
     most = ROWS[-1] * columns
     for place in range(0, len(values), most):

@@ -21,7 +21,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from server.errors import StoreTrouble
-from server.store.batch import FAILED, TRIGGER, AppendOp, Op, Result, Rooms, write
+from server.store.batch import FAILED, TRIGGERS, AppendOp, Op, Result, Rooms, write
 
 log = logging.getLogger("server.store")
 
@@ -130,7 +130,7 @@ class Writer:
 
     def _connect(self) -> sqlite3.Connection:
         db = connect(self._path)
-        db.executescript(TRIGGER)
+        db.executescript(TRIGGERS)
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         self._is_full_sync = True

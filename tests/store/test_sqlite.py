@@ -173,6 +173,59 @@ async def test_each_room_of_a_large_commit_gets_what_is_its_own(tmp_path: Path, 
     await engine.close()
 
 
+async def test_a_command_that_comes_again_changes_nothing_for_the_rest_of_its_batch(tmp_path: Path) -> None:
+    engine = await open_sqlite(tmp_path / "x.db")
+    first, key = NewEvent(1, b"{}", "ada", "words", "t"), Key("ada", "c1", b"first")
+    assert await engine.append("old", Append((first,), b"{}", key)) is None
+    visit = asyncio.create_task(engine.visit("ada", "old"))
+    await asyncio.sleep(0)  # its operation stands in the batch
+    before, many = engine.fsyncs, tuple(NewEvent(id, b"{}") for id in range(1, 71))
+    engine.append_piece("open", "r1", 0, "so far")
+    waiting = [
+        engine.append("new", Append(many, b"{}", key, day="d", spent_tokens=5)),  # more rows than a statement takes
+        engine.append("old", Append((NewEvent(2, b"{}"),), b"2", Key("ada", "c2", b""), day="d", spent_tokens=11)),
+        engine.append("old", Append((NewEvent(3, b"{}"),), b"3", Key("ada", "c1", b"again"), day="d", spent_tokens=7)),
+    ]
+    assert await asyncio.gather(*waiting) == [None, None, b"first"]
+    await visit
+    assert engine.fsyncs - before == 1
+    stored = [await engine.load(room, tail_events=99, tail_bytes=999) for room in ("new", "old", "open")]
+    assert [(room.head, room.state, room.pieces) for room in stored] == [
+        (70, b"{}", ""),
+        (2, b"2", ""),
+        (0, None, "so far"),
+    ]
+    assert await engine.spent("d") == (16, 0)
+    assert [shown.room for shown in await engine.rooms_of("ada")] == ["old"]
+    await engine.close()
+
+
+async def test_a_command_that_comes_again_with_an_id_that_does_not_follow_is_known_all_the_same(tmp_path: Path) -> None:
+    engine = await open_sqlite(tmp_path / "x.db")
+    key = Key("ada", "c1", b"first")
+    assert await engine.append("a", Append((NewEvent(1, b"{}"),), b"{}", key)) is None
+    assert await engine.append("a", Append((NewEvent(9, b"{}"),), b"{}", key)) == b"first"
+    await engine.close()
+
+
+async def test_a_run_takes_its_pieces_away_and_no_others(tmp_path: Path) -> None:
+    engine = await open_sqlite(tmp_path / "x.db")
+
+    async def pieces(room: str) -> str:
+        return (await engine.load(room, tail_events=9, tail_bytes=999)).pieces
+
+    engine.append_piece("b", "r1", 0, "b's")
+    engine.append_piece("a", "r1", 0, "ended")
+    ended = engine.append("a", Append((NewEvent(1, b"{}"),), b"{}", ended_run="r1"))  # in the batch of its pieces
+    engine.append_piece("a", "r2", 0, "open")
+    await ended
+    assert [await pieces("a"), await pieces("b")] == ["open", "b's"]
+    await engine.append("a", Append((NewEvent(2, b"{}"),), b"{}", ended_run="r2"))
+    await engine.append("b", Append((NewEvent(1, b"{}"),), b"{}", ended_run="r1"))
+    assert [await pieces("a"), await pieces("b")] == ["", ""]
+    await engine.close()
+
+
 async def test_what_cannot_be_written_at_all_does_not_stop_the_writer(tmp_path: Path) -> None:
     engine = await open_sqlite(tmp_path / "x.db")
     with pytest.raises(StoreTrouble) as caught:
