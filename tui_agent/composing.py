@@ -97,7 +97,7 @@ class Composing:
         app = self._app
         chat = app.conversation.chat
         completing = self._composer.completing
-        others = sorted(name for name in chat.people if name != chat.me)
+        others = sorted(name for name in chat.members.people if name != chat.me)
         completing.people = [*(["agent"] if "agent" not in others else []), *others, chat.me]
         completing.arguments = {
             "room": [*dict.fromkeys(conversation.room for conversation in reversed(app.rooms.open))],

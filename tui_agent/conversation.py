@@ -93,7 +93,7 @@ class Conversation:
     def left_for_s(self) -> dict[str, float]:
         """For how long those are away who left, longest first."""
         now_s = self.monotonic_s()
-        return {name: now_s - at_s for name, at_s in self.left_at_s.items() if name not in self.chat.people}
+        return {name: now_s - at_s for name, at_s in self.left_at_s.items() if name not in self.chat.members.people}
 
     @property
     def is_caught_up(self) -> bool:
@@ -139,7 +139,7 @@ class Conversation:
     def _take(self, event: LinkEvent) -> None:
         match event:
             case Received(received):
-                before = frozenset(self.chat.people) if isinstance(received, UserJoined | UserLeft) else ()
+                before = frozenset(self.chat.members.people) if isinstance(received, UserJoined | UserLeft) else ()
                 was_caught_up = self.chat.is_caught_up
                 self._note(self.chat.apply(received, self.wall_s()))
                 if not was_caught_up:
@@ -184,11 +184,11 @@ class Conversation:
                     self.left_at_s.pop(user, None)
                     self._note_moved(user, "joined", is_news=user not in before)
             case Welcome():
-                for user in chat.people:
+                for user in chat.members.people:
                     self.left_at_s.pop(user, None)
 
     def _note_moved(self, user: str, word: str, *, is_news: bool) -> None:
-        if is_news and user != self.chat.me and self.chat.count <= SMALL_ROOM:
+        if is_news and user != self.chat.me and self.chat.members.count <= SMALL_ROOM:
             key = f"p:{user}"
             self._note([Remove(key), Upsert(Entry(key, "notice", f"{user} {word}", user))])
 

@@ -53,7 +53,7 @@ async def room(folder: Path, theme: str) -> AsyncIterator[tuple[ChatApp, Pilot[i
             app.run_test(size=(120, 40)) as pilot,
             WireClient(server.address, ROOM, "ben") as ben,
         ):
-            await until(lambda: app.conversation.is_live and "ben" in app.conversation.chat.people)
+            await until(lambda: app.conversation.is_live and "ben" in app.conversation.chat.members.people)
             yield app, pilot, model, ben
 
 
@@ -72,7 +72,7 @@ async def talk(app: ChatApp, pilot: Pilot[int], model: Model, ben: WireClient) -
     second.say(ANSWER)
     await until(lambda: ANSWER in app.conversation.chat.entries[-1].text)
     await ben.send({"type": "typing", "active": True})
-    await until(lambda: app.conversation.chat.people["ben"].is_typing)
+    await until(lambda: app.conversation.chat.members.people["ben"].is_typing)
     await pilot.pause(0.2)
 
 

@@ -183,7 +183,7 @@ async def test_escape_closes_only_the_popup_and_it_stays_closed_for_the_word(sta
 
 async def test_an_at_offers_who_is_in_the_room_and_a_click_accepts(stage: Stage) -> None:
     async with stage.app() as (app, pilot), stage.app(user="ben"):
-        await until(lambda: "ben" in app.conversation.chat.people)
+        await until(lambda: "ben" in app.conversation.chat.members.people)
         await pilot.press(*"hi ", "at")
         popup = app.screen.query_one(Popup)
         labels = [row.label for row in popup.shown_rows]
@@ -388,16 +388,19 @@ async def test_an_editor_that_is_not_there_is_said_and_the_text_stays(
 
 async def test_others_see_that_one_types_and_that_one_stopped(stage: Stage) -> None:
     async with stage.app() as (ada, pilot), stage.app(user="ben") as (ben, _):
-        await until(lambda: "ada" in ben.conversation.chat.people)
+        await until(lambda: "ada" in ben.conversation.chat.members.people)
         await pilot.press(*"hel")
-        await until(lambda: ben.conversation.chat.people["ada"].is_typing)
+        await until(lambda: ben.conversation.chat.members.people["ada"].is_typing)
         await pilot.press(*"lo", "enter")
-        await until(lambda: not ben.conversation.chat.people["ada"].is_typing)
+        await until(lambda: not ben.conversation.chat.members.people["ada"].is_typing)
         await pilot.press(*"x")
-        await until(lambda: ben.conversation.chat.people["ada"].is_typing)
+        await until(lambda: ben.conversation.chat.members.people["ada"].is_typing)
         ada.moving.show("ops")
         await until(
-            lambda: "ada" not in ben.conversation.chat.people or not ben.conversation.chat.people["ada"].is_typing
+            lambda: (
+                "ada" not in ben.conversation.chat.members.people
+                or not ben.conversation.chat.members.people["ada"].is_typing
+            )
         )
 
 

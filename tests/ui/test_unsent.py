@@ -9,7 +9,7 @@ from tests.ui.conftest import Stage, until
 from tui_agent.link.address import parse_address
 from tui_agent.link.outbox import Outbox, outbox_folder
 from tui_agent.paths import state_folder
-from tui_agent.state.chat import OFFERED
+from tui_agent.state.unsent import OFFERED
 
 
 def keep(stage: Stage, text: str, age_s: float) -> None:

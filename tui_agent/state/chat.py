@@ -4,7 +4,7 @@
 Offsets count raw code points, so the raw length of the open answer is kept beside the cleaned text. An answer stands
 right after the last message it was asked, as it does when history is read later.
 
-All foreign text is cleaned once: here, and in `told` and `tasks` what is durable.
+All foreign text is cleaned once: here, in `members` and `unsent`, and in `told` and `tasks` what is durable.
 """
 
 from __future__ import annotations
@@ -40,29 +40,13 @@ from server.protocol import (
     Welcome,
 )
 from tui_agent.state import tasks
-from tui_agent.state.changes import Change, Prepend, Remove, Reset, Stream, Upsert
-from tui_agent.state.clean import Cleaner, clean_line, clean_text
+from tui_agent.state.changes import Change, Prepend, Reset, Stream, Upsert
+from tui_agent.state.clean import Cleaner, clean_line
 from tui_agent.state.entry import Entry, EntryState
+from tui_agent.state.members import Members
 from tui_agent.state.tasks import Away, EndedTask
-from tui_agent.state.told import (
-    answer_entry,
-    cleared_entry,
-    hue_of,
-    key_of,
-    message_entry,
-    submitted_entry,
-    task_entry,
-)
-
-OFFERED = "written a while ago and never sent · /resend sends it, /discard drops it"
-
-
-class Person(Struct):
-    """A member as the panel shows it."""
-
-    name: str
-    connections: int = 1
-    is_typing: bool = False
+from tui_agent.state.told import answer_entry, cleared_entry, key_of, message_entry, submitted_entry, task_entry
+from tui_agent.state.unsent import Unsent
 
 
 class Running(Struct):
@@ -84,8 +68,7 @@ class Chat:
         """`seen_id`: the last durable event that `me` saw on an earlier visit; None for a first one."""
         self.me = me
         self.room = ""
-        self.people: dict[str, Person] = {}
-        self.count = 0
+        self.members = Members()
         self.agent = ""
         self.model = ""
         self.message_bytes = 60_000
@@ -102,13 +85,13 @@ class Chat:
         self._queue: list[int] = []
         self._last_id = 0  # of the durable events so far
         self._opens: OpenRun | None = None  # an open answer whose question is still to come in a replay
-        self._mine: dict[str, Entry] = {}  # own messages that are not durable yet, by key
+        self._unsent = Unsent()
 
     @property
     def entries(self) -> list[Entry]:
         """Everything on the screen, oldest first."""
         self._join()
-        return [*self._entries.values(), *(e for key, e in self._mine.items() if key not in self._entries)]
+        return [*self._entries.values(), *(e for key, e in self._unsent.entries.items() if key not in self._entries)]
 
     @property
     def is_caught_up(self) -> bool:
@@ -126,22 +109,16 @@ class Chat:
         key = key_of(self.me, cid)
         if key in self._entries:
             return []
-        entry = Entry(
-            key, "message", clean_text(text), self.me, is_own=True, hue=hue_of(self.me), time_s=time_s,
-            state="failed" if is_offered else "sending", note=OFFERED if is_offered else "",
-        )  # fmt: skip
-        self._mine[key] = entry
-        return [Upsert(entry)]
+        return self._unsent.add(key, self.me, text, time_s, is_offered=is_offered)
 
     @property
     def unsent(self) -> list[tuple[str, str]]:
         """(cid, text) of one's own messages that were refused or are only offered, oldest first."""
-        return [(key.rpartition(":")[2], e.text) for key, e in self._mine.items() if e.state == "failed"]
+        return self._unsent.failed
 
     def forget(self, cid: str) -> list[Change]:
         """An unsent message was given up."""
-        key = key_of(self.me, cid)
-        return [Remove(key)] if self._mine.pop(key, None) is not None else []
+        return self._unsent.forget(key_of(self.me, cid))
 
     # ---- events -------------------------------------------------------------------------------------
 
@@ -160,13 +137,14 @@ class Chat:
             case Status():
                 return self._status(event, now_s)
             case Error() if event.run is UNSET:
-                return self._refused(event)
+                if event.ref is not UNSET and event.ref is not None:
+                    return self._unsent.refused(key_of(self.me, event.ref), event.message)
             case UserJoined() | UserLeft():
-                self._presence(event)
+                self.members.change(event)
             case UserTyping():
-                self._typing(event)
+                self.members.typing(event)
             case Ack():
-                return self._acked(event)
+                return self._unsent.acked(key_of(self.me, event.ref))
             case Progress():
                 task = self.tasks.get(event.task)
                 if task is not None:
@@ -184,8 +162,7 @@ class Chat:
     def _welcome(self, event: Welcome) -> list[Change]:
         self.room = clean_line(event.room)
         self.me = clean_line(event.user)
-        self.people = {clean_line(m.user): Person(clean_line(m.user), m.connections) for m in event.members}
-        self.count = event.count
+        self.members.welcome(event)
         self.agent, self.model = clean_line(event.agent.name), clean_line(event.agent.model)
         self.message_bytes = event.limits.message_bytes
         # What ended meanwhile is still known by its title until the replay tells its end.
@@ -270,7 +247,7 @@ class Chat:
     def _message(self, event: UserMessage) -> list[Change]:
         entry = message_entry(event, self.me)
         key = entry.key
-        self._mine.pop(key, None)
+        self._unsent.entries.pop(key, None)
         self._message_of[event.id] = key
         # It now stands where the log has it, behind what was durable before and before what is still being sent.
         self._entries.pop(key, None)
@@ -313,7 +290,7 @@ class Chat:
         after = next((self._message_of[id] for id in reversed(asked) if id in self._message_of), None)
         if after is None or after not in self._entries or next(reversed(self._entries)) == after:
             self._entries[entry.key] = entry
-            last = None if len(self._entries) == 1 else list(self._entries)[-2] if self._mine else None
+            last = None if len(self._entries) == 1 else list(self._entries)[-2] if self._unsent.entries else None
             return Upsert(entry, last)
         placed: dict[str, Entry] = {}
         for key, value in self._entries.items():
@@ -412,44 +389,6 @@ class Chat:
                 self._entries[key] = replace(entry, state=state, note=note)
                 changes.append(Upsert(self._entries[key]))
         return changes
-
-    # ---- the rest -----------------------------------------------------------------------------------------
-
-    def _acked(self, event: Ack) -> list[Change]:
-        key = key_of(self.me, event.ref)
-        mine = self._mine.get(key)
-        if mine is None or mine.state == "sent":
-            return []
-        self._mine[key] = replace(mine, state="sent", note="")
-        return [Upsert(self._mine[key])]
-
-    def _refused(self, event: Error) -> list[Change]:
-        if event.ref is UNSET or event.ref is None:
-            return []
-        key = key_of(self.me, event.ref)
-        mine = self._mine.get(key)
-        if mine is None:
-            return []
-        note = f"{clean_line(event.message)} · /resend tries again, /discard drops it"
-        self._mine[key] = replace(mine, state="failed", note=note)
-        return [Upsert(self._mine[key])]
-
-    def _presence(self, event: UserJoined | UserLeft) -> None:
-        users = [clean_line(user) for user in event.users]
-        for user in users:
-            if isinstance(event, UserJoined):
-                self.people.setdefault(user, Person(user))
-            else:
-                self.people.pop(user, None)
-        if event.active_users is not UNSET:
-            here = [clean_line(user) for user in event.active_users]
-            self.people = {user: self.people.get(user, Person(user)) for user in here}
-        self.count = event.count
-
-    def _typing(self, event: UserTyping) -> None:
-        person = self.people.get(clean_line(event.user))
-        if person is not None:
-            person.is_typing = event.active
 
 
 def _first_id(events: Sequence[DurableEvent]) -> int:

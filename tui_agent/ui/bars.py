@@ -77,10 +77,10 @@ def top_content(frame: Frame, width: int, *, has_panel: bool) -> Content:
 
 def faces(chat: Chat) -> Content:
     """One glyph a member, the agent last."""
-    shown = list(chat.people)[:MOST_FACES]
+    shown = list(chat.members.people)[:MOST_FACES]
     content = Content("").join(S("● ", HUES[hue_of(name)]) for name in shown)
-    if chat.count > len(shown):
-        content += S(f"+{chat.count - len(shown)} ", DIM)
+    if chat.members.count > len(shown):
+        content += S(f"+{chat.members.count - len(shown)} ", DIM)
     return content + S("✦", "$text-accent")
 
 

@@ -56,8 +56,8 @@ def panel_content(frame: Frame, width: int, height: int) -> Content:
 
 def people_rows(chat: Chat, width: int, left_for_s: Mapping[str, float]) -> list[Content]:
     """Members, then who left lately, the agent last, with what each does; then the queue."""
-    rows = [S("IN THE ROOM", f"bold {DIM}") + S(f"  {chat.count}", DIM), Content("")]
-    people = list(chat.people.values())[:MOST_PEOPLE]
+    rows = [S("IN THE ROOM", f"bold {DIM}") + S(f"  {chat.members.count}", DIM), Content("")]
+    people = list(chat.members.people.values())[:MOST_PEOPLE]
     gone = list(left_for_s.items())[-MOST_AWAY:]
     agent = chat.agent or "agent"
     longest = max(Content(name).cell_length for name in [*(p.name for p in people), *(n for n, _ in gone), agent])
@@ -65,8 +65,8 @@ def people_rows(chat: Chat, width: int, left_for_s: Mapping[str, float]) -> list
     for person in people:
         note = "typing…" if person.is_typing else "you" if person.name == chat.me else ""
         rows.append(_person("●", HUES[hue_of(person.name)], person.name, note, width, cells))
-    if chat.count > len(people):
-        rows.append(S(f"  and {chat.count - len(people)} more", DIM))
+    if chat.members.count > len(people):
+        rows.append(S(f"  and {chat.members.count - len(people)} more", DIM))
     for name, away_s in gone:
         rows.append(_person("◐", DIM, name, f"left {away(away_s)}", width, cells, DIM))
     rows.append(_person("✦", "$text-accent", agent, agent_note(chat), width, cells))
