@@ -75,8 +75,8 @@ CAMPAIGNS = [
     ),
     Campaign(
         "mutants",
-        "the server broken on purpose in six ways (no dedupe, registered late, no window check, epoch ignored, "
-        "acknowledged early, offset ignored)",
+        "the server broken on purpose in eight ways (no dedupe, registered late, no window check, epoch ignored, "
+        "acknowledged early, offset ignored, a task that ends twice, tasks forgotten by a crash)",
         "the state machine notices each",
         mutants.all_noticed,
         {"examples": 2000},
