@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
+from server.agents.estimate import ROUND_TOKENS, estimate_tokens
 from server.protocol import Usage
 
 
@@ -20,6 +22,11 @@ class Said(Struct, frozen=True):
 
     user: str
     content: str
+
+    @property
+    def tokens(self) -> int:
+        """About what it adds to the context."""
+        return estimate_tokens(self.content) + ROUND_TOKENS
 
 
 class TaskNews(Struct, frozen=True):
@@ -31,15 +38,26 @@ class TaskNews(Struct, frozen=True):
     status: Literal["submitted", "completed", "failed", "canceled"]
     result: str = ""
 
+    @property
+    def tokens(self) -> int:
+        """About what it adds to the context."""
+        return estimate_tokens(self.title + self.result) + 2 * ROUND_TOKENS
+
 
 class Exchange(Struct, frozen=True):
     """What was asked and what came of it. `ending` is the durable event's type; an `interrupted` or failed
-    answer is kept with what came before (`answer` may be empty). `news` came before it was asked."""
+    answer is kept with what came before (`answer` may be empty). `news` came before it was asked. `tokens`: about what
+    it adds to the context, counted once, as each question looks at all exchanges of its room."""
 
     asked: tuple[Said, ...]
     answer: str
     ending: Literal["done", "interrupted", "error"]
     news: tuple[TaskNews, ...] = ()
+    tokens: int = 0
+
+    def __post_init__(self) -> None:
+        parts = sum(said.tokens for said in self.asked) + sum(news.tokens for news in self.news)
+        force_setattr(self, "tokens", parts + estimate_tokens(self.answer) + ROUND_TOKENS)
 
 
 class Question(Struct, frozen=True):

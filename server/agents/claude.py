@@ -14,17 +14,10 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from server.agents.base import Cost, Exchange, Finished, Item, Note, Question, StartTask, Used
+from server.agents.estimate import estimate_tokens
 from server.agents.failures import NO_TOOL, REFUSAL, CutOff, Failure, duration
 from server.agents.model import ClaudeConfig, Model
-from server.agents.speakers import (
-    Block,
-    Turn,
-    build_messages,
-    estimate_question,
-    estimate_tokens,
-    first_kept,
-    system_blocks,
-)
+from server.agents.speakers import Block, Turn, build_messages, estimate_question, first_kept, system_blocks
 from server.agents.stream import Reading
 from server.agents.tools import START_TASK, start_task_of, tool_result
 from server.agents.used import used

@@ -15,9 +15,10 @@ from typing import Any, Final
 from msgspec import Struct
 
 from server.agents.base import Cost, Note, Said
+from server.agents.estimate import estimate_tokens
 from server.agents.failures import REFUSAL, CutOff, Failure, duration
 from server.agents.model import Model
-from server.agents.speakers import Block, Turn, escape, estimate_tokens, message_block, whole
+from server.agents.speakers import Block, Turn, escape, message_block, whole
 from server.agents.stream import Reading, clean_line
 from server.agents.tools import NO_SUCH_TOOL, tool_result
 from server.agents.used import used

@@ -4,9 +4,8 @@ Pure. The result is always well-formed: roles alternate, the first and the last 
 empty. Every person's words stand in `<message from="name">…</message>` with `&`, `<` and `>` escaped, so nobody
 can close the tag or speak in another's name. The room's own remarks to the model are `<note>…</note>`.
 
-How the context is kept: tokens are estimated as 2 for every 5 bytes of UTF-8 (English is nearer to 1 in 4, so
-this errs on the safe side), plus 16 a message. When the exchanges exceed `budget_tokens`, the oldest are dropped,
-whole, in steps of a quarter of the budget: so the beginning stays the same for many turns and the provider's
+How the context is kept: when the exchanges exceed `budget_tokens` (agents.estimate), the oldest are dropped, whole, in
+steps of a quarter of the budget: so the beginning stays the same for many turns and the provider's
 cache of the prompt keeps working, where a step of one exchange would miss it each time.
 """
 
@@ -17,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from server.agents.base import Exchange, Question, Said, TaskNews
+from server.agents.estimate import estimate_tokens
 
 ROOM_RULES: Final = """\
 You are the agent in a chat room that several people share from their terminals. Each person's message reaches \
@@ -46,7 +46,6 @@ _EMPTY_ENDING_NOTES: Final = {
     "error": "You could not answer this because of a failure.",
 }
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_MESSAGE_TOKENS: Final = 16
 
 Block = dict[str, Any]
 Turn = dict[str, Any]
@@ -75,30 +74,9 @@ def news_block(news: TaskNews) -> Block:
     return _text(f"{head}>{escape(news.result)}</task>" if news.result.strip() else f"{head}/>")
 
 
-def estimate_tokens(text: str) -> int:
-    """About how many tokens a text is, rather too many than too few: 2 for every 5 bytes of UTF-8."""
-    return tokens_of_bytes(len(text) if text.isascii() else len(text.encode("utf-8", "replace")))
-
-
-def tokens_of_bytes(size_bytes: int) -> int:
-    """The same for so many bytes of UTF-8."""
-    return size_bytes * 2 // 5 + 1
-
-
-def estimate_exchange(exchange: Exchange) -> int:
-    """About how many tokens an exchange adds to the context."""
-    said = sum(estimate_tokens(s.content) + _MESSAGE_TOKENS for s in exchange.asked) + estimate_news(exchange.news)
-    return said + estimate_tokens(exchange.answer) + _MESSAGE_TOKENS
-
-
-def estimate_news(news: Sequence[TaskNews]) -> int:
-    """About how many tokens the elements of tasks add."""
-    return sum(estimate_tokens(one.title + one.result) + 2 * _MESSAGE_TOKENS for one in news)
-
-
 def first_kept(history: Sequence[Exchange], budget_tokens: int) -> int:
     """The index of the oldest exchange that still goes to the model; see the module's docstring for the rule."""
-    sizes = [estimate_exchange(exchange) for exchange in history]
+    sizes = [exchange.tokens for exchange in history]
     excess = sum(sizes) - budget_tokens
     if excess <= 0:
         return 0
@@ -151,8 +129,8 @@ def build_messages(
 def estimate_question(question: Question, history: Sequence[Exchange], instructions: str) -> int:
     """About how many input tokens a question is with this history."""
     system = estimate_tokens(ROOM_RULES + TASK_RULES) + estimate_tokens(instructions) + 64
-    asked = sum(estimate_tokens(said.content) + _MESSAGE_TOKENS for said in question.asked)
-    return system + asked + estimate_news(question.news) + sum(map(estimate_exchange, history))
+    asked = sum(said.tokens for said in question.asked) + sum(news.tokens for news in question.news)
+    return system + asked + sum(exchange.tokens for exchange in history)
 
 
 def _text(text: str) -> Block:

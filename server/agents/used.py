@@ -3,8 +3,8 @@ estimate. Pure."""
 
 from __future__ import annotations
 
+from server.agents.estimate import tokens_of_bytes
 from server.agents.failures import Failure
-from server.agents.speakers import tokens_of_bytes
 from server.agents.stream import Reading
 from server.protocol import Usage
 

@@ -1,6 +1,6 @@
 """What the agent knows: the exchanges since the last clear, kept up to date from durable events.
 
-Bounded by characters, oldest dropped first; which part of it fits the model's context is the agent's business.
+Bounded, oldest dropped first; which part of it fits the model's context is the agent's business.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from server.agents.base import Exchange, Question, Said, TaskNews
 from server.core.room import RunInfo
 from server.protocol import Cleared, Complete, Done, DurableEvent, Error, Interrupted, TaskSubmitted, UserMessage
 
-MOST_CHARACTERS: Final = 4_000_000
+MOST_TOKENS: Final = 1_600_000  # of exchanges, about; more than any model's context
 RESULT_CHARACTERS: Final = 20_000  # of a task's result
 
 
 class Conversation:
     """Feed it every durable event in order."""
 
-    __slots__ = ("_asked", "_characters", "_exchanges", "_news", "_tasks")
+    __slots__ = ("_asked", "_exchanges", "_news", "_tasks", "_tokens")
 
     def __init__(self) -> None:
         self._exchanges: deque[Exchange] = deque()
-        self._characters = 0
+        self._tokens = 0
         self._asked: dict[int, Said] = {}
         self._tasks: dict[str, TaskSubmitted] = {}  # open ones
         self._news: list[tuple[int, TaskNews]] = []  # with the event's id; not part of an exchange yet
@@ -58,7 +58,7 @@ class Conversation:
                 self._exchanges.clear()
                 self._asked.clear()
                 self._news.clear()
-                self._characters = 0
+                self._tokens = 0
             case _:
                 pass
 
@@ -70,9 +70,10 @@ class Conversation:
         self._news = [entry for entry in self._news if entry[0] > max(asked)]
         exchange = Exchange(said, answer, ending, news)
         self._exchanges.append(exchange)
-        self._characters += _size(exchange)
-        while self._characters > MOST_CHARACTERS and len(self._exchanges) > 1:
-            self._characters -= _size(self._exchanges.popleft())
+        self._tokens += exchange.tokens
+        if self._tokens > MOST_TOKENS:  # in steps, so that what the agent is told begins the same for many turns
+            while self._tokens > MOST_TOKENS * 3 // 4 and len(self._exchanges) > 1:
+                self._tokens -= self._exchanges.popleft().tokens
 
     def asked(self, ids: tuple[int, ...]) -> tuple[Said, ...]:
         """The messages of a run that is to start."""
@@ -86,11 +87,3 @@ class Conversation:
     @property
     def history(self) -> tuple[Exchange, ...]:
         return tuple(self._exchanges)
-
-
-def _size(exchange: Exchange) -> int:
-    return (
-        len(exchange.answer)
-        + sum(len(said.content) for said in exchange.asked)
-        + sum(len(news.result) for news in exchange.news)
-    )

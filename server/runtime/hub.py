@@ -18,7 +18,7 @@ from server.core.budget import day_of
 from server.core.log import Log
 from server.errors import StoreTrouble
 from server.protocol import RESUME_BYTES, RESUME_EVENTS, decode_durable, encode
-from server.runtime.conversation import MOST_CHARACTERS, Conversation
+from server.runtime.conversation import Conversation
 from server.runtime.room_runner import RoomRunner, Services
 from server.runtime.views import new_event
 from server.store.base import Append
@@ -28,6 +28,9 @@ log = logging.getLogger("server.hub")
 SWEEP_S: Final = 0.5
 LET_GO_AFTER_SWEEPS: Final = 60  # an empty room stays in memory for half a minute
 STOP_S: Final = 5.0
+TALK_EVENTS: Final = 10_000  # that a room which is loaded tells its agent of, at most
+TALK_BYTES: Final = 4_000_000
+STEP_EVENTS: Final = 250  # read in one step of the loop: about a millisecond
 VISITS: Final = 10_000  # remembered in memory, so that who comes back costs no write
 
 
@@ -102,8 +105,10 @@ class Hub:
         for event in stored.tail:
             log_.append(event.id, event.payload)
         talk = Conversation()
-        earlier, _ = await store.read_before(name, stored.head + 1, limit=10_000, max_bytes=MOST_CHARACTERS)
-        for event in earlier:
+        earlier, _ = await store.read_before(name, stored.head + 1, limit=TALK_EVENTS, max_bytes=TALK_BYTES)
+        for place, event in enumerate(earlier):
+            if place % STEP_EVENTS == 0:
+                await asyncio.sleep(0)  # the other rooms go on
             if event.id > state.cleared_at:
                 talk.apply(decode_durable(event.payload))
         if state.open_run is not None:

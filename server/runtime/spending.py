@@ -9,7 +9,7 @@ import msgspec
 
 from server import protocol as wire
 from server.agents.base import Agent, Cost, Question, Said
-from server.agents.speakers import estimate_tokens
+from server.agents.estimate import estimate_tokens
 from server.core import room as rules
 from server.core import turn as turns
 from server.core.budget import Budget

@@ -7,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.agents.base import Exchange, Said
+from server.agents.estimate import estimate_tokens
 from server.agents.speakers import (
     DROPPED_NOTE,
     build_messages,
     escape,
-    estimate_exchange,
-    estimate_tokens,
     first_kept,
     message_block,
     system_blocks,
@@ -112,8 +111,8 @@ def test_what_was_sent_stays_the_beginning_of_what_is_sent_next():
 @given(st.lists(exchanges, max_size=30), st.integers(0, 2000))
 def test_what_is_kept_fits_and_is_the_newest(history, budget):
     kept = history[first_kept(history, budget) :]
-    assert sum(map(estimate_exchange, kept)) <= budget
-    if sum(map(estimate_exchange, history)) <= budget:
+    assert sum(exchange.tokens for exchange in kept) <= budget
+    if sum(exchange.tokens for exchange in history) <= budget:
         assert kept == history
 
 

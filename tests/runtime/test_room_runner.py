@@ -16,10 +16,11 @@ from server.core import room as rules
 from server.core.budget import Budget, Limit, day_of
 from server.runtime import outlet as outlets
 from server.runtime import room_runner
+from server.runtime.conversation import Conversation
 from server.runtime.hub import Hub
 from server.runtime.outlet import Outlet
 from server.runtime.room_runner import RoomRunner, Services
-from server.store.base import Append, StoredRoom
+from server.store.base import Append, NewEvent, StoredRoom
 from server.store.memory import MemoryEngine
 from tests.fakes.agents import ScriptedAgent
 
@@ -217,6 +218,32 @@ async def test_a_room_is_loaded_once_however_many_ask_and_again_after_a_failure(
         rooms.append(await hub.room("main"))
         assert len(set(map(id, rooms))) == 1
         assert store.loads == 2
+
+
+async def test_others_go_on_while_a_room_with_a_long_history_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, read, apply = SlowStore(), [0], Conversation.apply  # `read`: events, in each step of the others
+    for id in range(1, 2001):
+        message = wire.UserMessage(id=id, time="t", user="ada", cid=f"c{id}", content="hello", run="r1")
+        await store.append(
+            "main", Append((NewEvent(id, wire.encode(message)),), rules.encode_state(rules.RoomState(id)))
+        )
+
+    def counted(talk: Conversation, event: wire.DurableEvent) -> None:
+        read[-1] += 1
+        apply(talk, event)
+
+    async def others() -> None:
+        while True:
+            read.append(0)
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(Conversation, "apply", counted)
+    other = asyncio.create_task(others())
+    async with opened(store, ScriptedAgent()) as hub:
+        await hub.room("main")
+    other.cancel()
+    assert sum(read) == 2000
+    assert max(read) <= 250
 
 
 async def test_no_room_is_opened_once_the_server_stops() -> None:

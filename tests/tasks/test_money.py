@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from server.agents.base import Cost
-from server.agents.speakers import tokens_of_bytes
+from server.agents.estimate import tokens_of_bytes
 from server.agents.work import Assignment, Site
 from server.core.task import Outcome
 from tests.fakes.messages_api import FakeMessagesAPI
