@@ -16,6 +16,8 @@ from types import TracebackType
 
 import pyte
 
+from tests.fakes.cells import lines_of
+
 
 class Screen:
     """The program runs inside the `with` block; its screen is kept by a terminal emulator that answers nothing."""
@@ -66,7 +68,7 @@ class Screen:
 
     @property
     def text(self) -> str:
-        return "\n".join(self.screen.display)
+        return "\n".join(lines_of(self.screen))
 
     def wait_for(self, words: str, within_s: float) -> None:
         """Until the words stand on the screen. Raises TimeoutError."""

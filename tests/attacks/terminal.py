@@ -24,6 +24,8 @@ from typing import Any, Final
 
 import pyte
 
+from tests.fakes.cells import lines_of
+
 ROOT = Path(__file__).resolve().parents[2]
 MARK: Final = "98765"
 
@@ -182,9 +184,7 @@ class Terminal:
     @property
     def text(self) -> str:
         """What stands on the screen."""
-        # Not `display`: it breaks on the empty half that is left of a wide letter once its other half is overwritten.
-        lines, columns = range(self.screen.lines), range(self.screen.columns)
-        return "\n".join("".join(self.screen.buffer[line][column].data for column in columns) for line in lines)
+        return "\n".join(lines_of(self.screen))
 
     async def wait(self, condition: Callable[[], object] | str, within_s: float = 30) -> None:
         """Until the screen has that text, or the condition holds."""

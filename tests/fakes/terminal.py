@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pyte
 
+from tests.fakes.cells import lines_of
+
 
 class Terminal:
     """Everything the process wrote is in `text`; `screen` draws it."""
@@ -30,7 +32,7 @@ class Terminal:
     @property
     def screen(self) -> str:
         """What one sees, line by line."""
-        return "\n".join(line.rstrip() for line in self._screen.display)
+        return "\n".join(line.rstrip() for line in lines_of(self._screen))
 
     def _read(self) -> None:
         try:

@@ -18,6 +18,7 @@ from pathlib import Path
 import pyte
 
 from tests.fakes.agents import InstantAgent
+from tests.fakes.cells import lines_of
 from tests.fakes.served import served
 from tests.voice.sound import MODEL, VirtualSound
 
@@ -56,7 +57,12 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        return "\n".join(self.screen.display)
+        return "\n".join(lines_of(self.screen))
+
+    @property
+    def status(self) -> str:
+        """The last line."""
+        return lines_of(self.screen)[-1]
 
     def box_colour(self) -> str:
         """Of the composer's corner."""
@@ -102,7 +108,7 @@ async def test_the_box_is_red_while_the_microphone_is_open(
     async with served(home, InstantAgent("One two three four five six.")) as server:
         url = f"unix:{server.address}"
         async with terminal("--server", url, "--user", "ada", "--whisper-model", str(MODEL)) as shown:
-            await shown.until(lambda: "live" in shown.screen.display[-1] and "F2 talk" in shown.screen.display[-1])
+            await shown.until(lambda: "live" in shown.status and "F2 talk" in shown.status)
             quiet = shown.box_colour()
             shown.press(F2)
             await shown.until(lambda: "listening" in shown.text)
@@ -110,7 +116,7 @@ async def test_the_box_is_red_while_the_microphone_is_open(
             red, green, blue = (int(shown.box_colour()[at : at + 2], 16) for at in (0, 2, 4))
             assert red > 1.4 * max(green, blue)
             await sound.play(clips("what time is it"))
-            await shown.until(lambda: "0:0" in shown.screen.display[-1] or "what time is it" in shown.text)
+            await shown.until(lambda: "0:0" in shown.status or "what time is it" in shown.text)
             await shown.until(lambda: "▎ what time is it" in shown.text)
             await shown.until(lambda: shown.box_colour() == quiet)
             await shown.until(lambda: "One two three four five six." in shown.text)
@@ -138,9 +144,9 @@ async def test_on_a_machine_without_sound_not_a_byte_disturbs_the_screen(
     async with served(home, InstantAgent()) as server:
         url = f"unix:{server.address}"
         async with terminal("--server", url, "--user", "ada", "--whisper-model", str(MODEL)) as shown:
-            await shown.until(lambda: "F2 talk" in shown.screen.display[-1])
+            await shown.until(lambda: "F2 talk" in shown.status)
             shown.press(F2)
-            await shown.until(lambda: "tui-agent voice doctor" in shown.screen.display[-1])
+            await shown.until(lambda: "tui-agent voice doctor" in shown.status)
             shown.press(SHIFT_F2)
             await shown.until(lambda: "spoken aloud" in shown.text)
             shown.press(b"hello")
@@ -148,7 +154,7 @@ async def test_on_a_machine_without_sound_not_a_byte_disturbs_the_screen(
             await asyncio.sleep(0.1)  # an Enter that follows closely is part of a paste
             shown.press(b"\r")
             await shown.until(lambda: "▎ hello" in shown.text)
-            await shown.until(lambda: "oudspeaker" in shown.screen.display[-1])
+            await shown.until(lambda: "oudspeaker" in shown.status)
             log = home / "tui-agent" / "voice.log"
             assert "Audio saved" in log.read_text()  # what pyttsx3 prints went there
             for noise in (b"ALSA", b"Expression", b"Audio saved", b"PaAlsa"):
