@@ -167,7 +167,7 @@ class Played(ChatApp):
 
     def __init__(self, play: Callable[[Played], Scene], result: Path) -> None:
         self.room = Room()
-        super().__init__(Settings(user="ada"), lambda _settings, _room: self.room)  # type: ignore[arg-type,return-value]
+        super().__init__(Settings(user="ada"), lambda _settings, _room: self.room)
         self.play, self.result = play, result
         self.escape_s = 0.0
         self.delays_s: list[float] = []
@@ -360,7 +360,7 @@ def escapes(count: int) -> Callable[[Played], Scene]:
                 app.delays_s.append(get_time() - app.escape_s)
                 app.escape_s = 0.0
 
-        driver.write = watched  # type: ignore[method-assign]
+        driver.write = watched
         for number in range(count):
             room.begin(f"r{number}")
             await paced(answer(200), 200, room.token)

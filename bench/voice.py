@@ -46,7 +46,7 @@ class Watched:
             self.told.append((time.monotonic(), event))
             take(event)
 
-        talking._told = told  # type: ignore[method-assign]
+        talking._told = told
 
     async def of(self, kind: type, since_s: float, within_s: float = 30.0) -> tuple[float, wire.Event | Gone]:
         """The first event of a kind after a moment."""

@@ -34,6 +34,7 @@ from tui_agent.state.entry import Entry
 if TYPE_CHECKING:
     from tui_agent.seen import SeenFile
 
+MOST_LEFT = 16  # are remembered; the panel shows fewer
 SMALL_ROOM = 12  # up to so many people, coming and going is told in the transcript
 HELP = "This room is empty. Write below; who joins it sees the same. F1 lists the keys, / the commands."
 DEMO_HELP = (
@@ -64,7 +65,7 @@ class Conversation:
         self.is_running = False
         self.monotonic_s: Callable[[], float] = time.monotonic
         self.wall_s: Callable[[], float] = time.time
-        self.left_at_s: dict[str, float] = {}  # who was here and left: monotonic
+        self.left_at_s: dict[str, float] = {}  # who left, the last MOST_LEFT of them: monotonic
         self.scroll_position: object | None = None  # where the transcript stood when another room was shown
         self.folds: dict[str, bool] = {}  # by entry: what the person folded (True) or opened
         self.listeners: list[Callable[[Conversation, Event], None]] = []  # hear each event after it was folded
@@ -177,7 +178,10 @@ class Conversation:
         match event:
             case UserLeft(users=users):
                 for user in map(clean_line, users):
+                    self.left_at_s.pop(user, None)
                     self.left_at_s[user] = self.monotonic_s()
+                    if len(self.left_at_s) > MOST_LEFT:
+                        del self.left_at_s[next(iter(self.left_at_s))]
                     self._note_moved(user, "left", is_news=user in before)
             case UserJoined(users=users):
                 for user in map(clean_line, users):

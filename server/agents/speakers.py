@@ -5,8 +5,8 @@ empty. Every person's words stand in `<message from="name">…</message>` with `
 can close the tag or speak in another's name. The room's own remarks to the model are `<note>…</note>`.
 
 How the context is kept: when the exchanges exceed `budget_tokens` (agents.estimate), the oldest are dropped, whole, in
-steps of a quarter of the budget: so the beginning stays the same for many turns and the provider's
-cache of the prompt keeps working, where a step of one exchange would miss it each time.
+steps of a quarter of the budget: so the beginning stays the same for many turns and the provider's cache of the prompt
+keeps working, where a step of one exchange would miss it each time.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ SWEEP_S: Final = 0.5
 LET_GO_AFTER_SWEEPS: Final = 60  # an empty room stays in memory for half a minute
 STOP_S: Final = 5.0
 TALK_EVENTS: Final = 10_000  # that a room which is loaded tells its agent of, at most
-TALK_BYTES: Final = 4_000_000
+TALK_BYTES: Final = 4_000_000  # of their JSON: as many tokens as a Conversation keeps, about
 STEP_EVENTS: Final = 250  # read in one step of the loop: about a millisecond
 VISITS: Final = 10_000  # remembered in memory, so that who comes back costs no write
 

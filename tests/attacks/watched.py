@@ -44,7 +44,7 @@ def main() -> int:
         threading.Thread(target=beat, args=(self, clock, beats, threading.Event()), daemon=True).start()
         run_forever(self)
 
-    asyncio.BaseEventLoop.run_forever = watched  # type: ignore[method-assign]
+    asyncio.BaseEventLoop.run_forever = watched
     from tui_agent.cli import main as chat
 
     return chat()

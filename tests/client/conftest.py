@@ -8,12 +8,18 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fakes.wire_server import WireServer
 
 ROOT = Path(__file__).parents[2]
+
+
+def close_stdout(process: Any) -> None:
+    """Whoever reads what the command says leaves (asyncio has no way of its own to close that pipe)."""
+    process._transport.get_pipe_transport(1).close()
 
 
 class Command:

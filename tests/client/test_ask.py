@@ -15,7 +15,7 @@ import pytest
 
 from server import protocol as wire
 from server.auth import Tokens
-from tests.client.conftest import Command
+from tests.client.conftest import Command, close_stdout
 from tests.fakes.agents import InstantAgent
 from tests.fakes.served import served
 from tests.fakes.wire_server import TIME, WireServer, free_port
@@ -165,7 +165,7 @@ async def test_a_reader_that_leaves_is_quiet_and_stops_the_answer(
     process = await command.start("ask", "x", "--server", url)
     assert process.stdout is not None
     await process.stdout.readexactly(5)
-    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+    close_stdout(process)
     assert process.stderr is not None
     err = await process.stderr.read()
     await process.wait()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from server import protocol as wire
-from tests.client.conftest import Command
+from tests.client.conftest import Command, close_stdout
 from tests.fakes.agents import InstantAgent
 from tests.fakes.served import served
 from tests.fakes.terminal import Terminal, terminal
@@ -93,7 +93,7 @@ async def test_ctrl_c_on_a_piped_one_interrupts_and_ends(command: Command, serve
 
 async def test_a_reader_that_leaves_is_quiet(command: Command, server: WireServer, url: str) -> None:
     process = await command.start("--plain", "--server", url, stdin=asyncio.subprocess.PIPE)
-    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+    close_stdout(process)
     out, err = await process.communicate(b"x\ny\n")
     assert b"Traceback" not in err
     assert b"BrokenPipe" not in err

@@ -108,7 +108,7 @@ def arm(crasher: Crasher) -> None:
         spread_tokens(everybody, data, offset, catch_up)
         crasher.at("fanout.after")
 
-    Outlet.send = send  # type: ignore[method-assign]
+    Outlet.send = send
     audience.fan_out = fan_out
     audience.fan_out_token = fan_out_token
 

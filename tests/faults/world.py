@@ -59,7 +59,7 @@ class StillLoop(asyncio.SelectorEventLoop):
         """Run until nothing is ready any more."""
         for _ in range(1000):
             self.step()
-            if not self._ready:  # type: ignore[attr-defined]
+            if not self._ready:
                 return
         raise AssertionError("the loop never comes to rest")
 

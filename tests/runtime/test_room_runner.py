@@ -87,9 +87,13 @@ class Wire:
         return [frame for frame in self.frames if frame["type"] == type]
 
 
+def outlet_on(socket: Any, user: str = "ada") -> Outlet:
+    return Outlet(socket, user=user, device=user, number=1, close=lambda *_: None)
+
+
 def member(room: RoomRunner, user: str = "ada") -> tuple[Outlet, Wire]:
     socket = Wire()
-    outlet = Outlet(socket, user=user, device=user, number=1, close=lambda *_: None)  # type: ignore[arg-type]
+    outlet = outlet_on(socket, user)
     room.join(outlet, None)
     return outlet, socket
 
@@ -255,7 +259,7 @@ async def test_no_room_is_opened_once_the_server_stops() -> None:
 
 def test_a_peer_is_given_its_time_from_the_first_look_on() -> None:
     socket = Wire()
-    outlet = Outlet(socket, user="ada", device="d", number=1, close=lambda *_: None)  # type: ignore[arg-type]
+    outlet = outlet_on(socket)
     socket.buffered = outlet.written = 500
     assert not outlet.is_stuck(1000.0)
     assert not outlet.is_stuck(1000.0 + outlets.STUCK_S)

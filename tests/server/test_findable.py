@@ -144,7 +144,7 @@ def test_a_socket_listens_from_the_moment_it_has_its_name(place: Path, monkeypat
     bind, listen = socket.socket.bind, socket.socket.listen
 
     def looked(sock: socket.socket, *arguments: object) -> None:
-        (bind if arguments and isinstance(arguments[0], str) else listen)(sock, *arguments)  # type: ignore[operator]
+        (bind if arguments and isinstance(arguments[0], str) else listen)(sock, *arguments)
         seen.append(path.exists() and not is_listening(path))
 
     monkeypatch.setattr(socket.socket, "bind", looked)

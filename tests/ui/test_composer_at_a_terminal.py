@@ -24,7 +24,7 @@ from tests.fakes.wire_server import WireServer
 async def server() -> AsyncIterator[WireServer]:
     server = WireServer()
     async with contextlib.AsyncExitStack() as stack:
-        server.url = await stack.enter_async_context(server.listen())  # type: ignore[attr-defined]
+        server.url = await stack.enter_async_context(server.listen())
         yield server
 
 
@@ -35,7 +35,7 @@ async def chat(server: WireServer, home: Path, **env: str) -> AsyncIterator[Term
         "PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "LOGNAME": "ada", "PYTHONPATH": str(ROOT),
         "TERM": "xterm-256color", "XDG_RUNTIME_DIR": str(home), "XDG_STATE_HOME": str(home),
     }  # fmt: skip
-    argv = [sys.executable, "-P", "-m", "tui_agent.cli", "--server", server.url]  # type: ignore[attr-defined]
+    argv = [sys.executable, "-P", "-m", "tui_agent.cli", "--server", server.url]
     async with terminal(argv, env=environ | env, cwd=home) as shown:
         await shown.wait("● live", 30)
         yield shown

@@ -221,7 +221,7 @@ async def test_a_click_on_esc_stop_stops() -> None:
     async with scene(SIZE) as shown:
         await SCENES["streaming"](shown)
         line = shown.app.chat_screen.query_one("#status")
-        place = line.render().plain.index("esc stop")  # type: ignore[union-attr]
+        place = line.render().plain.index("esc stop")
         await shown.pilot.click("#status", offset=(2 + place + 5, 0))
         await until(lambda: shown.link.interrupts == ["r1"])
 

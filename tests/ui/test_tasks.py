@@ -80,7 +80,7 @@ async def test_a_task_stands_in_the_panel_with_bar_percent_and_step(stage: Stage
 
 async def test_news_of_a_task_are_drawn_at_once_while_a_paint_is_held_back(stage: Stage, worker: HeldWorker) -> None:
     async with with_task(stage, worker) as (app, _):
-        app._painter.soon = lambda: None  # type: ignore[method-assign]
+        app._painter.soon = lambda: None
         worker.let("read")
         await until(lambda: app.conversation.chat.tasks["t1"].step == 2)
         assert "3 of 3" in panel(app)

@@ -17,6 +17,16 @@ from tui_agent.voice.client import Gone, VoiceClient
 from tui_agent.voice.wire import Command, Configure, Event, Level
 
 START_S = 30.0
+WITHOUT = """
+import ctypes, ctypes.util
+find, load = ctypes.util.find_library, ctypes.cdll.LoadLibrary
+def load_library(name):
+    if {name!r} in str(name):
+        raise OSError(f"{{name}}: cannot open shared object file")
+    return load(name)
+ctypes.util.find_library = lambda name: None if {name!r} in name else find(name)
+ctypes.cdll.LoadLibrary = load_library
+"""
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +68,7 @@ class Voice:
         self.events: list[Event | Gone] = []
         self._came = asyncio.Event()
         options: dict[str, object] = {"model": str(MODEL), "language": "en", **settings}
-        self.client = VoiceClient(self._take, folder / "voice.log", Configure(**options))  # type: ignore[arg-type]
+        self.client = VoiceClient(self._take, folder / "voice.log", Configure(**options))
 
     def _take(self, event: Event | Gone) -> None:
         if not isinstance(event, Level):
@@ -134,3 +144,14 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return made[text]
 
     return clip
+
+
+@pytest.fixture
+def without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Takes a library away from the programs that the test starts."""
+
+    def take(name: str) -> None:
+        (tmp_path / "sitecustomize.py").write_text(WITHOUT.format(name=name))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    return take

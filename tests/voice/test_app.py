@@ -159,7 +159,7 @@ async def test_hands_free_goes_three_turns_and_never_hears_itself(
             await sound.play(clips(sentence))
             run = await stage.agent.wait_run(ENOUGH_S)
             expected = said[:turn]
-            await until(lambda expected=expected: own_messages(app) == expected)  # type: ignore[misc]
+            await until(lambda expected=expected: own_messages(app) == expected)
             run.say(answer)
             run.finish()
             await until(lambda: talk.phase == "waiting")

@@ -56,7 +56,7 @@ async def test_its_log_is_private_and_a_link_in_its_place_is_not_followed(
     await voice.of(Ready)
     assert not target.exists()
     (folder / "voice.log").unlink()
-    os.kill((await voice.of(Ready)).pid, signal.SIGKILL)  # type: ignore[union-attr]
+    os.kill((await voice.of(Ready)).pid, signal.SIGKILL)
     await voice.of(Gone, is_again=False)
     voice.events.clear()
     voice.send(Warm())

@@ -10,7 +10,6 @@ import pytest
 
 from tests.voice.sound import MODEL, VirtualSound
 from tests.voice.test_download import cli
-from tests.voice.test_faults import without  # noqa: F401 - a fixture
 
 
 async def test_where_everything_is_there_it_says_so(
@@ -49,7 +48,7 @@ async def test_a_muted_microphone_is_told(sound: VirtualSound, folder: Path) -> 
 async def test_a_missing_library_is_told_with_its_package(
     sound: VirtualSound,
     folder: Path,
-    without: Callable[[str], None],  # noqa: F811
+    without: Callable[[str], None],
     library: str,
     words: str,
 ) -> None:

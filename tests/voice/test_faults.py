@@ -22,31 +22,10 @@ Clips = Callable[[str], Path]
 ENOUGH_S = 30.0
 STATUS_CELLS = 66  # beside "F2 talk" on 80 columns
 # A machine on which the loader does not find a library: what ctypes answers there.
-WITHOUT = """
-import ctypes, ctypes.util
-find, load = ctypes.util.find_library, ctypes.cdll.LoadLibrary
-def load_library(name):
-    if {name!r} in str(name):
-        raise OSError(f"{{name}}: cannot open shared object file")
-    return load(name)
-ctypes.util.find_library = lambda name: None if {name!r} in name else find(name)
-ctypes.cdll.LoadLibrary = load_library
-"""
 
 
 def settings(**more: Any) -> Voice:
     return Voice(**({"model": str(MODEL), "language": "en"} | more))
-
-
-@pytest.fixture
-def without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Takes a library away from the programs that the test starts."""
-
-    def take(name: str) -> None:
-        (tmp_path / "sitecustomize.py").write_text(WITHOUT.format(name=name))
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-
-    return take
 
 
 async def press(app: ChatApp, pilot: Pilot[int]) -> None:
@@ -224,7 +203,7 @@ async def test_a_killed_voice_process_runs_anew(stage: Stage, sound: VirtualSoun
                 os.kill(_pid(app), signal.SIGSTOP)  # it cannot be faster than the kill
                 await pilot.press("f2")
             else:
-                await until(lambda: app.talking._client.pid is not None)  # type: ignore[union-attr]
+                await until(lambda: app.talking._client.pid is not None)
         os.kill(_pid(app), signal.SIGKILL)
         await said(app, "The voice process ended and runs anew")
         assert app.talking.talk.phase == "off"

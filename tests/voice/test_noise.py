@@ -57,7 +57,7 @@ async def test_noise_and_silence_in_the_microphone_send_nothing(
     voice.send(Listen(gen=2, nothing_s=0))
     await voice.of(Listening, gen=2)
     await sound.play(clips("yes please"))
-    assert (await voice.of(Text, gen=2)).text == "yes please"  # type: ignore[union-attr]
+    assert (await voice.of(Text, gen=2)).text == "yes please"
 
 
 @pytest.mark.slow

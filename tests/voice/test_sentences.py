@@ -40,7 +40,7 @@ async def test_of_32_spoken_sentences_at_least_30_arrive_right(
                     await until(lambda: app.talking.talk.phase == "listening", 30)
                 await sound.play(clips(sentence), f"mic{lane}_feed")
                 await until(lambda: app.talking.talk.phase == "off", 30)
-                await until(lambda number=number: len(_said(app)) == number, 10)  # type: ignore[misc]
+                await until(lambda number=number: len(_said(app)) == number, 10)
                 heard.append((sentence, _said(app)[-1]))
         return heard
 
@@ -56,6 +56,6 @@ async def test_of_32_spoken_sentences_at_least_30_arrive_right(
     assert len(heard) - len(wrong) >= LEAST_RIGHT, f"{wrong} in {time.monotonic() - began_s:.0f} s"
 
 
-def _said(app) -> list[str]:  # type: ignore[no-untyped-def]
+def _said(app) -> list[str]:
     """One's own messages that are in the room's log."""
     return [entry.text for entry in app.conversation.chat.entries if entry.is_own and entry.state == "sent"]

@@ -36,7 +36,7 @@ async def test_what_is_said_is_heard_to_its_end_and_without_a_press(
     voice.send(Listen(gen=1))
     await voice.of(Listening, gen=1)
     await sound.play(clips("who is in the room"))
-    assert (await voice.of(Ended, gen=1)).why == "silence"  # type: ignore[union-attr]
+    assert (await voice.of(Ended, gen=1)).why == "silence"
     text = await voice.of(Text, gen=1)
     assert isinstance(text, Text)
     assert text.text == "who is in the room"
@@ -74,13 +74,13 @@ async def test_a_second_press_ends_it_at_once(voice: Voice, sound: VirtualSound,
     await voice.of(Listening, gen=1)
     await sound.play(clips("good morning"))
     voice.send(Finish(gen=1))
-    assert (await voice.of(Ended, gen=1, within_s=2)).why == "finish"  # type: ignore[union-attr]
-    assert (await voice.of(Text, gen=1)).text == "good morning"  # type: ignore[union-attr]
+    assert (await voice.of(Ended, gen=1, within_s=2)).why == "finish"
+    assert (await voice.of(Text, gen=1)).text == "good morning"
 
 
 async def test_silence_ends_as_nothing_and_gives_no_text(voice: Voice, sound: VirtualSound) -> None:
     voice.send(Listen(gen=1, nothing_s=1.0))
-    assert (await voice.of(Ended, gen=1)).why == "nothing"  # type: ignore[union-attr]
+    assert (await voice.of(Ended, gen=1)).why == "nothing"
     voice.send(Listen(gen=2, nothing_s=1.0))
     await voice.of(Ended, gen=2)
     assert not [event for event in voice.events if isinstance(event, Text)]
@@ -96,7 +96,7 @@ async def test_a_discarded_recording_gives_nothing_and_the_next_one_its_own_text
     voice.send(Listen(gen=2))
     await voice.of(Listening, gen=2)
     await sound.play(clips("yes please"))
-    assert (await voice.of(Text, gen=2)).text == "yes please"  # type: ignore[union-attr]
+    assert (await voice.of(Text, gen=2)).text == "yes please"
     assert not [event for event in voice.events if isinstance(event, (Text, Ended)) and event.gen == 1]
 
 
@@ -118,7 +118,7 @@ async def test_a_recording_ends_at_its_longest(voice: Voice, sound: VirtualSound
     voice.send(Listen(gen=1, longest_s=1.0))
     await voice.of(Listening, gen=1)
     await sound.play(clips("seven eight nine ten"))
-    assert (await voice.of(Ended, gen=1)).why == "limit"  # type: ignore[union-attr]
+    assert (await voice.of(Ended, gen=1)).why == "limit"
     text = await voice.of(Text, gen=1)
     assert isinstance(text, Text)
     assert text.audio_s <= 1.05

@@ -231,7 +231,8 @@ class PlainSession:
         return ANSWERED
 
     def _who(self, _words: str) -> int:
-        names = [f"{name} (you)" if name == self.room.narrator.me else name for name in self.room.narrator.people]
+        narrator = self.room.narrator
+        names = [f"{name} (you)" if name == narrator.me else name for name in narrator.members.people]
         self._printer.notice(f"In #{self.room.room}: {', '.join(names) or 'nobody is known yet'}.")
         return ANSWERED
 

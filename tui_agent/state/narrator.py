@@ -32,6 +32,7 @@ from server.protocol import (
     Welcome,
 )
 from tui_agent.state.clean import Cleaner, clean_line, clean_text
+from tui_agent.state.members import Members
 
 EARLIER: Final = 10  # events told when one comes in
 PERCENT_STEP: Final = 25
@@ -70,7 +71,7 @@ class Narrator:
     def __init__(self, me: str, *, tells_own: bool, tells_earlier: bool) -> None:
         self.me = me
         self.agent = "agent"
-        self.people: list[str] = []
+        self.members = Members()
         self.tasks: dict[str, str] = {}  # those that run: title
         self.running: str | None = None  # the open run
         self.message_bytes = 60_000
@@ -100,10 +101,8 @@ class Narrator:
                 return self._token(event)
             case Status():
                 return self._status(event)
-            case UserJoined():
-                return self._came(event)
-            case UserLeft():
-                return self._went(event)
+            case UserJoined() | UserLeft():
+                return self._moved(event)
             case Progress():
                 return self._progress(event)
             case RoomList():
@@ -123,14 +122,14 @@ class Narrator:
         self.me = clean_line(event.user)
         self.agent = clean_line(event.agent.name) or "agent"
         self.message_bytes = event.limits.message_bytes
-        self.people = [clean_line(member.user) for member in event.members]
+        self.members.welcome(event)
         self.tasks = {task.task: clean_line(task.title) for task in event.tasks}
         if event.open_run is None:
             self.running = None
         if self._has_come_in:
             return [notice("Connected again.")]
         self._has_come_in = True
-        others = [name for name in self.people if name != self.me]
+        others = [name for name in self.members.people if name != self.me]
         company = f"With you: {_names(others)}." if others else "Nobody else is here."
         lines = [notice(f"You are in #{clean_line(event.room)} as {self.me}. {company} The agent is {self.agent}.")]
         if self.agent == "demo":
@@ -275,15 +274,11 @@ class Narrator:
             return [notice(clean_line(event.note))]
         return [notice(f"{self.agent} is thinking…")] if is_new and event.status == "thinking" else []
 
-    def _came(self, event: UserJoined) -> list[Line]:
+    def _moved(self, event: UserJoined | UserLeft) -> list[Line]:
+        self.members.change(event)
         names = [name for name in map(clean_line, event.users) if name != self.me]
-        self.people += [name for name in names if name not in self.people]
-        return [notice(f"{_names(names)} joined.")] if names else []
-
-    def _went(self, event: UserLeft) -> list[Line]:
-        names = [name for name in map(clean_line, event.users) if name != self.me]
-        self.people = [name for name in self.people if name not in names]
-        return [notice(f"{_names(names)} left.")] if names else []
+        word = "joined" if isinstance(event, UserJoined) else "left"
+        return [notice(f"{_names(names)} {word}.")] if names else []
 
     def _progress(self, event: Progress) -> list[Line]:
         title = self.tasks.get(event.task)

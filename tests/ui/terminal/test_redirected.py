@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.ui.terminal.test_in_a_terminal import CODE, place, terminal  # noqa: F401 - the fixture
+from tests.ui.terminal.program import CODE, terminal
 
 
-async def test_errors_in_a_file_leave_the_screen_on_the_terminal(place: Any) -> None:  # noqa: F811
+async def test_errors_in_a_file_leave_the_screen_on_the_terminal(place: Any) -> None:
     errors = place[0] / "errors"
     with terminal(place, to=f"2>{errors}") as screen:
         await screen.shows("live")
@@ -26,7 +26,7 @@ async def test_errors_in_a_file_leave_the_screen_on_the_terminal(place: Any) -> 
     assert errors.read_bytes() == b""
 
 
-async def test_a_crash_goes_to_the_file_and_the_terminal_is_given_back(place: Any) -> None:  # noqa: F811
+async def test_a_crash_goes_to_the_file_and_the_terminal_is_given_back(place: Any) -> None:
     errors = place[0] / "errors"
     code = (
         "import sys\nfrom tui_agent.ui.screens.chat import ChatScreen\n"
@@ -44,7 +44,7 @@ async def test_a_crash_goes_to_the_file_and_the_terminal_is_given_back(place: An
     assert said.strip().isprintable()
 
 
-async def test_it_runs_with_no_stream_for_errors_at_all(place: Any) -> None:  # noqa: F811
+async def test_it_runs_with_no_stream_for_errors_at_all(place: Any) -> None:
     with terminal(place, to="2>&-") as screen:
         await screen.shows("live")
         screen.send(b"kept")

@@ -6,10 +6,10 @@ import base64
 from typing import Any
 
 from tests.ui.conftest import Stage, until
-from tests.ui.terminal.test_in_a_terminal import place, terminal  # noqa: F401 - the fixture
+from tests.ui.terminal.program import terminal
 
 
-async def test_two_people_see_each_other_and_the_same_stream_and_either_stops_it(place: Any) -> None:  # noqa: F811
+async def test_two_people_see_each_other_and_the_same_stream_and_either_stops_it(place: Any) -> None:
     with terminal(place, size=(120, 40)) as ada, terminal(place, "--user", "ben", size=(120, 40)) as ben:
         await ada.shows("live")
         await ben.shows("live")
@@ -30,7 +30,7 @@ async def test_two_people_see_each_other_and_the_same_stream_and_either_stops_it
         assert run.cancelled.is_set()
 
 
-async def test_f7_copies_the_last_answer_by_osc_52(place: Any) -> None:  # noqa: F811
+async def test_f7_copies_the_last_answer_by_osc_52(place: Any) -> None:
     with terminal(place) as screen:
         await screen.shows("live")
         await screen.types("say")
