@@ -154,7 +154,7 @@ async def test_silence_comes_at_once_and_drops_what_waits(voice: Voice, sound: V
         assert recording.last_sound_s() - stopped_s < 0.25  # the bench measures it without other load
         voice.send(Speak(gen=2, number=1, text="And on."))
         await voice.of(Spoken, gen=2, number=1)
-    assert not [event for event in voice.events if isinstance(event, Spoken) and event.gen == 1]
+    assert not [event for event in voice.events if isinstance(event, Spoken) and event.gen == 1], voice.events
 
 
 async def test_a_late_sentence_of_what_was_silenced_is_not_said(voice: Voice, sound: VirtualSound) -> None:
